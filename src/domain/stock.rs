@@ -1,0 +1,179 @@
+//! What an export says: SKUs, rows, and the export as a whole.
+//!
+//! Promises: an [`Sku`] is never empty and is kept exactly as written; a [`Timing`] keeps apart what the till
+//! declared and what we saw ourselves, because the two answer different questions.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Quantity;
+
+/// Longest SKU taken, in bytes. Magento keeps 64 characters; a longer field is a damaged row, not an item.
+pub const LONGEST_SKU: usize = 256;
+
+/// The till's and the store's name for one sellable item, exactly as written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Sku(Box<str>);
+
+/// Why a text is no SKU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotASku {
+    /// No characters.
+    #[error("the SKU is empty")]
+    Empty,
+    /// Longer than [`LONGEST_SKU`] bytes.
+    #[error("the SKU is longer than {LONGEST_SKU} bytes")]
+    TooLong,
+    /// It has a control character; no till prints one on a shelf label.
+    #[error("the SKU contains a control character")]
+    ControlCharacter,
+}
+
+impl Sku {
+    /// Takes a text as an SKU, unchanged.
+    pub fn new(text: &str) -> Result<Self, NotASku> {
+        if text.is_empty() {
+            return Err(NotASku::Empty);
+        }
+        if text.len() > LONGEST_SKU {
+            return Err(NotASku::TooLong);
+        }
+        if text.chars().any(char::is_control) {
+            return Err(NotASku::ControlCharacter);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The SKU as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Sku {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl TryFrom<String> for Sku {
+    type Error = NotASku;
+    fn try_from(text: String) -> Result<Self, NotASku> {
+        Self::new(&text)
+    }
+}
+
+impl From<Sku> for String {
+    fn from(sku: Sku) -> Self {
+        sku.0.into()
+    }
+}
+
+/// The ledger's number of one export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ExportId(pub i64);
+
+impl fmt::Display for ExportId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One item's count in an export, with the place in the file that says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// Units as the till counted them; may be negative (sold before goods-in was booked).
+    pub quantity: Quantity,
+    /// Physical line on which the record starts, from 1.
+    pub line: u64,
+}
+
+/// All that is known about when an export was made.
+///
+/// The till's query ran somewhere between "the folder was listed and this file was not there" and "we saw it"; a
+/// declared time (from the file's name or header) narrows that down. A file's modification time is never trusted
+/// to make an export *younger* (Apache Camel PR 10131: a copy keeps the old one), only older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// When the file itself says that the export began, in UTC.
+    pub declared: Option<Timestamp>,
+    /// When the agent first saw the file.
+    pub first_seen: Timestamp,
+    /// The last successful listing of the folder before that: the file, as it is now, was not there.
+    pub last_absent: Option<Timestamp>,
+    /// The file's modification time.
+    pub modified: Option<Timestamp>,
+}
+
+impl Timing {
+    /// The latest moment at which the export can safely be believed to have begun. Evidence must be older than this.
+    ///
+    /// `None` when nothing at all is known: then no consumption counts.
+    pub fn began_not_before(&self) -> Option<Timestamp> {
+        let began = self.declared.or(self.last_absent)?;
+        match self.modified {
+            Some(modified) if self.declared.is_none() => Some(began.min(modified)),
+            Some(_) | None => Some(began),
+        }
+    }
+
+    /// Is this export older than `other`, as far as the order of exports goes?
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        if let (Some(mine), Some(theirs)) = (self.declared, other.declared) {
+            return mine < theirs;
+        }
+        if let (Some(mine), Some(theirs)) = (self.modified, other.modified)
+            && mine < theirs
+        {
+            return true;
+        }
+        self.first_seen < other.first_seen
+    }
+
+    /// The time to show to people: declared, else first seen.
+    pub fn shown(&self) -> Timestamp {
+        self.declared.unwrap_or(self.first_seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn skus_are_kept_as_written_and_never_empty() {
+        for sku in ["0012", "AB/12", "GRÜN-Ü1", "=1+2", " x "] {
+            assert_eq!(Sku::new(sku).unwrap().as_str(), sku);
+        }
+        assert_eq!(Sku::new(""), Err(NotASku::Empty));
+        assert_eq!(Sku::new(&"x".repeat(LONGEST_SKU + 1)), Err(NotASku::TooLong));
+        assert_eq!(Sku::new("a\0b"), Err(NotASku::ControlCharacter));
+    }
+
+    #[test]
+    fn without_a_declared_time_an_export_began_before_we_could_see_it() {
+        let timing = Timing { declared: None, first_seen: at(100), last_absent: Some(at(95)), modified: Some(at(99)) };
+        assert_eq!(timing.began_not_before(), Some(at(95)));
+        let moved_in = Timing { modified: Some(at(10)), ..timing };
+        assert_eq!(moved_in.began_not_before(), Some(at(10)));
+        let found_at_first_start = Timing { last_absent: None, ..timing };
+        assert_eq!(found_at_first_start.began_not_before(), None);
+    }
+
+    #[test]
+    fn a_declared_time_wins_and_the_modification_time_only_makes_older() {
+        let first = Timing { declared: None, first_seen: at(100), last_absent: Some(at(95)), modified: Some(at(99)) };
+        let restored = Timing { first_seen: at(200), last_absent: Some(at(195)), modified: Some(at(50)), ..first };
+        assert!(restored.is_older_than(&first));
+        let declared = Timing { declared: Some(at(90)), first_seen: at(300), ..first };
+        assert_eq!(declared.began_not_before(), Some(at(90)));
+        assert!(declared.is_older_than(&Timing { declared: Some(at(91)), ..first }));
+    }
+}

@@ -1,0 +1,5 @@
+//! Tillbridge carries web orders to a shop's till and proven stock back to the web store.
+
+pub mod domain;
+pub mod ports;
+pub mod units;

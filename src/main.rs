@@ -1,0 +1,3 @@
+//! The `tillbridge` command.
+
+fn main() {}
