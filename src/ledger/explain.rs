@@ -1,0 +1,104 @@
+//! Figures and lists that people and the health report ask for. Reads only.
+
+use jiff::Timestamp;
+use rusqlite::OptionalExtension;
+use serde::Serialize;
+
+use super::{Doing, Ledger, Result, at_column};
+use crate::domain::OrderState;
+use crate::domain::order::ORDER_STATES;
+
+/// How many orders are in each state.
+#[derive(Debug, Clone, Serialize)]
+pub struct OrderCount {
+    /// The state.
+    pub state: OrderState,
+    /// How many orders.
+    pub orders: u64,
+}
+
+/// A SKU that the store does not take, with its reason.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnusualItem {
+    /// Which.
+    pub sku: String,
+    /// `unknown`, `not-kept` or `refused`.
+    pub kind: String,
+    /// The store's reason.
+    pub why: String,
+}
+
+impl Ledger {
+    /// How many orders are in each state.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn order_counts(&self) -> Result<Vec<OrderCount>> {
+        self.read("count orders", |tx| {
+            let mut found =
+                tx.prepare_cached("SELECT count(*) FROM web_order WHERE state = ?1").doing("count orders")?;
+            let count = |state: OrderState| {
+                let orders: i64 = found.query_row([state.word()], |row| row.get(0)).doing("count orders")?;
+                Ok(OrderCount { state, orders: orders.unsigned_abs() })
+            };
+            ORDER_STATES.into_iter().map(count).collect()
+        })
+    }
+
+    /// SKUs of the till that the store does not take: how many, and the first of them.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn unusual_items(&self, limit: u32) -> Result<(u64, Vec<UnusualItem>)> {
+        self.read("list items that the store does not take", |tx| {
+            let all: i64 = tx
+                .query_row("SELECT count(*) FROM store_item WHERE kind <> 'kept'", [], |row| row.get(0))
+                .doing("count items that the store does not take")?;
+            let mut found = tx
+                .prepare_cached("SELECT sku, kind, answer FROM store_item WHERE kind <> 'kept' ORDER BY sku LIMIT ?1")
+                .doing("list items that the store does not take")?;
+            let rows = found
+                .query_map([limit], |row| Ok(UnusualItem { sku: row.get(0)?, kind: row.get(1)?, why: row.get(2)? }));
+            Ok((all.unsigned_abs(), rows.and_then(Iterator::collect).doing("list items that the store does not take")?))
+        })
+    }
+
+    /// When a quantity was last acknowledged by the store.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn last_sent(&self) -> Result<Option<Timestamp>> {
+        self.read("see when stock was last sent", |tx| {
+            tx.query_row(
+                "SELECT at FROM attempt WHERE kind = 'stock' AND outcome = 'done' ORDER BY id DESC LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
+            .optional()
+            .map(|at| at.map(at_column))
+            .doing("see when stock was last sent")
+        })
+    }
+
+    /// SKUs on open orders that the export which counts does not mention, with the orders' numbers.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn items_unknown_to_till(&self, limit: u32) -> Result<Vec<(String, String)>> {
+        self.read("list items unknown to the till", |tx| {
+            let mut found = tx
+                .prepare_cached(
+                    "SELECT DISTINCT c.sku, o.number FROM web_order o JOIN order_claim c ON c.order_id = o.id
+                     JOIN export e ON e.state = 'admitted'
+                     WHERE o.state IN ('received', 'published', 'rejected') AND o.before_our_time = 0 AND c.to_take <> '0'
+                       AND NOT EXISTS (SELECT 1 FROM stock_row r WHERE r.export_id = e.id AND r.sku = c.sku)
+                     ORDER BY o.number, c.sku LIMIT ?1",
+                )
+                .doing("list items unknown to the till")?;
+            found
+                .query_map([limit], |row| Ok((row.get(0)?, row.get(1)?)))
+                .and_then(Iterator::collect)
+                .doing("list items unknown to the till")
+        })
+    }
+}

@@ -1,0 +1,490 @@
+//! Exports: every stock file that was seen, what it came to, and the one that counts now.
+//!
+//! Promises: rows go in as they stream and nothing is believed before [`Ledger::decide`]; that call reads the gate's
+//! facts, asks [`gate::admit`], and commits the outcome with the SKUs that become due, in one transaction.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use super::{Doing, Ledger, LedgerError, Result, at_column, files, micros};
+use crate::domain::gate::{self, Candidate, Facts, HoldReason, LastAdmitted, RefuseReason, Rules, Verdict};
+use crate::domain::stock::Timing;
+use crate::domain::{AdmittedSnapshot, ExportId};
+use crate::ports::{ReadSummary, Rejection, SpooledExport};
+
+/// What to do with a SKU that a full export does not mention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// Leave the store as it is and say so.
+    #[default]
+    Report,
+    /// Count it as zero.
+    Zero,
+    /// Keep its last count.
+    Keep,
+}
+
+/// How far an export has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportState {
+    /// Its rows are being stored.
+    Reading,
+    /// Read; the gate holds it.
+    Held,
+    /// It counts now.
+    Admitted,
+    /// It counted, or was held, until a newer one came.
+    Superseded,
+    /// Older than the one that counts.
+    Refused,
+    /// It could not be believed as a file.
+    Rejected,
+}
+
+impl ExportState {
+    fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "reading" => Self::Reading,
+            "held" => Self::Held,
+            "admitted" => Self::Admitted,
+            "superseded" => Self::Superseded,
+            "refused" => Self::Refused,
+            "rejected" => Self::Rejected,
+            _ => return None,
+        })
+    }
+
+    /// Its word in the ledger and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reading => "reading",
+            Self::Held => "held",
+            Self::Admitted => "admitted",
+            Self::Superseded => "superseded",
+            Self::Refused => "refused",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// An export as the ledger has it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExportRecord {
+    /// Its number.
+    pub id: ExportId,
+    /// The file's name.
+    pub name: String,
+    /// SHA-256 of the whole file.
+    pub fingerprint: String,
+    /// When it was made.
+    pub timing: Timing,
+    /// How far it has come.
+    pub state: ExportState,
+    /// When it was first seen.
+    pub seen_at: Timestamp,
+    /// When the gate decided.
+    pub decided_at: Option<Timestamp>,
+    /// Orders taken by then were deducted in it.
+    pub evidence_until: Option<Timestamp>,
+    /// Data rows.
+    pub rows: u64,
+    /// Distinct SKUs.
+    pub skus: u64,
+    /// Row errors.
+    pub row_errors: u64,
+    /// The read's report or the rejection.
+    pub report: serde_json::Value,
+    /// Why it is held or refused, or which orders were subtracted for want of evidence.
+    pub verdict: Option<serde_json::Value>,
+    /// Who approved it in spite of the shrink guard.
+    pub approved_by: Option<String>,
+}
+
+/// The verdict as it is kept beside the export.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "verdict")]
+pub enum KeptVerdict {
+    /// Admitted; these orders count as not deducted for want of evidence.
+    Admitted {
+        /// Order numbers.
+        unproved: Vec<String>,
+        /// SKUs that the export before had and this one does not.
+        missing: u64,
+    },
+    /// Held.
+    Held {
+        /// Why.
+        reasons: Vec<HoldReason>,
+        /// Until when at most.
+        until: Option<Timestamp>,
+    },
+    /// Refused.
+    Refused {
+        /// Why.
+        why: RefuseReason,
+    },
+}
+
+impl Ledger {
+    /// Has a file with this identity been dealt with?
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn knows_export(&self, identity: &str) -> Result<bool> {
+        self.read("look up an export", |tx| {
+            tx.prepare_cached("SELECT 1 FROM export WHERE identity = ?1 AND state <> 'reading'")
+                .and_then(|mut found| found.exists([identity]))
+                .doing("look up an export")
+        })
+    }
+
+    /// Begins an export's row. What an interrupted earlier reading of the same file left is removed.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn export_begun(&self, export: &SpooledExport, now: Timestamp) -> Result<ExportId> {
+        let identity = export.source.identity();
+        let timing = to_json(&export.source.timing)?;
+        self.write("note an export", |tx| {
+            let left = "SELECT id FROM export WHERE identity = ?1 AND state = 'reading'";
+            tx.execute(&format!("DELETE FROM stock_row WHERE export_id IN ({left})"), [&identity])?;
+            tx.execute(&format!("DELETE FROM stock_row_again WHERE export_id IN ({left})"), [&identity])?;
+            tx.execute("DELETE FROM export WHERE identity = ?1 AND state = 'reading'", [&identity])?;
+            tx.execute(
+                "INSERT INTO export (name, identity, fingerprint, bytes, timing, state, seen_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'reading', ?6)",
+                params![
+                    export.source.name,
+                    identity,
+                    export.fingerprint,
+                    export.source.bytes as i64,
+                    timing,
+                    micros(export.source.timing.first_seen.min(now))
+                ],
+            )?;
+            Ok(ExportId(tx.last_insert_rowid()))
+        })
+    }
+
+    /// Notes that an export was read whole; it waits for the gate.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn export_read(&self, id: ExportId, timing: &Timing, summary: &ReadSummary) -> Result<()> {
+        let (timing, report) = (to_json(timing)?, to_json(summary)?);
+        let errors = summary.row_errors.len() as u64 + summary.more_row_errors;
+        self.write("note an export that was read", |tx| {
+            let (skus, in_stock): (i64, i64) = tx.query_row(
+                "SELECT count(*), coalesce(sum(quantity <> '0' AND quantity NOT LIKE '-%'), 0) FROM stock_row WHERE export_id = ?1",
+                [id.0],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
+            tx.execute(
+                "UPDATE export SET state = 'held', timing = ?2, report = ?3, rows = ?4, row_errors = ?5, skus = ?6, in_stock = ?7 WHERE id = ?1",
+                params![id.0, timing, report, summary.rows as i64, errors as i64, skus, in_stock],
+            )
+            .map(|_| ())
+        })
+    }
+
+    /// Notes that an export cannot be believed as a file.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn export_rejected(&self, id: ExportId, why: &Rejection, now: Timestamp) -> Result<()> {
+        let report = to_json(why)?;
+        self.write("note a rejected export", |tx| {
+            tx.execute("DELETE FROM stock_row WHERE export_id = ?1", [id.0])?;
+            tx.execute("DELETE FROM stock_row_again WHERE export_id = ?1", [id.0])?;
+            tx.execute(
+                "UPDATE export SET state = 'rejected', report = ?2, decided_at = ?3 WHERE id = ?1",
+                params![id.0, report, micros(now)],
+            )
+            .map(|_| ())
+        })
+    }
+
+    /// The newest export that waits for the gate.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or a damaged row.
+    pub fn held_export(&self) -> Result<Option<ExportRecord>> {
+        self.one_export("WHERE state = 'held' ORDER BY id DESC LIMIT 1")
+    }
+
+    /// The export that counts now.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or a damaged row.
+    pub fn admitted_export(&self) -> Result<Option<ExportRecord>> {
+        self.one_export("WHERE state = 'admitted' ORDER BY id DESC LIMIT 1")
+    }
+
+    /// The export seen last, whatever became of it.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or a damaged row.
+    pub fn last_export(&self) -> Result<Option<ExportRecord>> {
+        self.one_export("ORDER BY id DESC LIMIT 1")
+    }
+
+    fn one_export(&self, which: &str) -> Result<Option<ExportRecord>> {
+        self.read("read an export", |tx| {
+            tx.query_row(&format!("{SELECT} {which}"), [], export_row).optional().doing("read an export")?.transpose()
+        })
+    }
+
+    /// Notes a person's approval of a held export.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotPossible`] when no export is held.
+    pub fn approve_held(&self, by: &str, now: Timestamp) -> Result<ExportRecord> {
+        let Some(held) = self.held_export()? else {
+            return Err(LedgerError::NotPossible("no export is held; there is nothing to approve".to_owned()));
+        };
+        self.write("note an approval", |tx| {
+            tx.execute(
+                "UPDATE export SET approved_by = ?2, approved_at = ?3 WHERE id = ?1",
+                params![held.id.0, by, micros(now)],
+            )
+        })?;
+        Ok(held)
+    }
+
+    /// Asks the gate about a held export, with the facts as they are now, and commits what follows.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or a damaged row. The export then stays held.
+    pub fn decide(&self, id: ExportId, rules: &Rules, missing: Missing, now: Timestamp) -> Result<Verdict> {
+        self.transact("decide about an export", |tx| {
+            let candidate = candidate_in(tx, id)?;
+            let verdict = gate::admit(&candidate, &facts_in(tx, id)?, rules, now);
+            match &verdict {
+                Verdict::Admit { snapshot, unproved } => admit_in(tx, snapshot, unproved, missing, now)?,
+                Verdict::Hold { reasons, until } => {
+                    let kept = KeptVerdict::Held { reasons: reasons.clone(), until: *until };
+                    close(tx, id, ExportState::Held, &kept, None)?;
+                }
+                Verdict::Refuse(why) => {
+                    close(tx, id, ExportState::Refused, &KeptVerdict::Refused { why: why.clone() }, Some(now))?;
+                }
+            }
+            Ok(verdict)
+        })
+    }
+
+    /// What the gate would say, without committing anything.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or a damaged row.
+    pub fn would_decide(&self, timing: Timing, rules: &Rules, now: Timestamp) -> Result<Verdict> {
+        self.read("ask the gate", |tx| {
+            let candidate = Candidate { export: ExportId(0), timing, skus: u64::MAX, zeroed: 0, approved: false };
+            Ok(gate::admit(&candidate, &facts_in(tx, ExportId(0))?, rules, now))
+        })
+    }
+
+    /// Removes rows that no longer count, a bounded number at a time. Returns how many.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn prune_stock_rows(&self, at_most: u32) -> Result<usize> {
+        self.write("remove old stock rows", |tx| {
+            let dead = "SELECT r.export_id, r.sku FROM export e JOIN stock_row r ON r.export_id = e.id
+                        WHERE e.state IN ('superseded', 'refused', 'rejected') LIMIT ?1";
+            tx.execute(&format!("DELETE FROM stock_row WHERE (export_id, sku) IN ({dead})"), [at_most])
+        })
+    }
+}
+
+const SELECT: &str = "SELECT id, name, fingerprint, timing, state, seen_at, decided_at, evidence_until, rows, skus, row_errors, \
+                      report, verdict, approved_by FROM export";
+
+fn export_row(row: &Row<'_>) -> rusqlite::Result<Result<ExportRecord>> {
+    let id: i64 = row.get(0)?;
+    let damaged = |why: String| LedgerError::Damaged { table: "export", row: id.to_string(), why };
+    let (timing, state): (String, String) = (row.get(3)?, row.get(4)?);
+    let timing = serde_json::from_str(&timing).map_err(|error| damaged(error.to_string()));
+    let state = ExportState::from_word(&state).ok_or_else(|| damaged(format!("state {state:?}")));
+    let report: String = row.get(11)?;
+    let verdict: Option<String> = row.get(12)?;
+    let record = |timing, state| ExportRecord {
+        id: ExportId(id),
+        name: row.get(1).unwrap_or_default(),
+        fingerprint: row.get(2).unwrap_or_default(),
+        timing,
+        state,
+        seen_at: row.get(5).map_or(Timestamp::MIN, at_column),
+        decided_at: row.get::<_, Option<i64>>(6).ok().flatten().map(at_column),
+        evidence_until: row.get::<_, Option<i64>>(7).ok().flatten().map(at_column),
+        rows: row.get::<_, i64>(8).unwrap_or_default().unsigned_abs(),
+        skus: row.get::<_, i64>(9).unwrap_or_default().unsigned_abs(),
+        row_errors: row.get::<_, i64>(10).unwrap_or_default().unsigned_abs(),
+        report: serde_json::from_str(&report).unwrap_or_default(),
+        verdict: verdict.and_then(|text| serde_json::from_str(&text).ok()),
+        approved_by: row.get(13).ok().flatten(),
+    };
+    Ok(timing.and_then(|timing| state.map(|state| record(timing, state))))
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| LedgerError::NotPossible(format!("a report cannot be written down: {error}")))
+}
+
+/// The snapshot that counts now, as it was admitted.
+pub(crate) fn admitted_in(tx: &Transaction<'_>) -> Result<Option<AdmittedSnapshot>> {
+    let row = tx
+        .query_row(
+            "SELECT id, evidence_until FROM export WHERE state = 'admitted' ORDER BY id DESC LIMIT 1",
+            [],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)),
+        )
+        .optional()
+        .doing("read the export that counts")?;
+    Ok(row.map(|(id, until)| AdmittedSnapshot::recorded(ExportId(id), until.map(at_column))))
+}
+
+fn candidate_in(tx: &Transaction<'_>, id: ExportId) -> Result<Candidate> {
+    let (timing, skus, approved): (String, i64, bool) = tx
+        .query_row(
+            "SELECT timing, skus, approved_by IS NOT NULL FROM export WHERE id = ?1 AND state = 'held'",
+            [id.0],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .doing("read a held export")?;
+    let timing = parse_timing(id, &timing)?;
+    let zeroed: i64 = tx
+        .query_row(
+            "SELECT count(*) FROM export e JOIN stock_row was ON was.export_id = e.id
+             LEFT JOIN stock_row now ON now.export_id = ?1 AND now.sku = was.sku
+             WHERE e.state = 'admitted' AND was.quantity <> '0' AND was.quantity NOT LIKE '-%'
+               AND (now.quantity IS NULL OR now.quantity = '0' OR now.quantity LIKE '-%')",
+            [id.0],
+            |row| row.get(0),
+        )
+        .doing("compare an export with the last")?;
+    Ok(Candidate { export: id, timing, skus: skus.unsigned_abs(), zeroed: zeroed.unsigned_abs(), approved })
+}
+
+fn parse_timing(id: ExportId, text: &str) -> Result<Timing> {
+    serde_json::from_str(text).map_err(|error| LedgerError::Damaged {
+        table: "export",
+        row: id.to_string(),
+        why: error.to_string(),
+    })
+}
+
+fn facts_in(tx: &Transaction<'_>, id: ExportId) -> Result<Facts> {
+    let last = tx
+        .query_row(
+            "SELECT id, timing, skus, in_stock FROM export WHERE state = 'admitted' ORDER BY id DESC LIMIT 1",
+            [],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?)),
+        )
+        .optional()
+        .doing("read the export that counts")?;
+    let last = match last {
+        Some((last, timing, skus, in_stock)) => {
+            let timing = parse_timing(ExportId(last), &timing)?;
+            Some(LastAdmitted { timing, skus: skus.unsigned_abs(), in_stock: in_stock.unsigned_abs() })
+        }
+        None => None,
+    };
+    // Since the last admission, when was the first export held that is still waiting or was overtaken while held?
+    let holding_since: Option<i64> = tx
+        .query_row(
+            "SELECT min(seen_at) FROM export WHERE verdict LIKE '%\"held\"%' AND id <> ?1
+             AND id > coalesce((SELECT max(id) FROM export WHERE verdict LIKE '%\"admitted\"%'), 0)",
+            [id.0],
+            |row| row.get(0),
+        )
+        .doing("see since when exports are held")?;
+    Ok(Facts { last, unproved: files::unproved_in(tx)?, holding_since: holding_since.map(at_column) })
+}
+
+fn close(
+    tx: &Transaction<'_>,
+    id: ExportId,
+    state: ExportState,
+    kept: &KeptVerdict,
+    at: Option<Timestamp>,
+) -> Result<()> {
+    let kept = to_json(kept)?;
+    // A verdict that has not changed is not written again: a held export is asked about at every sweep.
+    tx.execute(
+        "UPDATE export SET state = ?2, verdict = ?3, decided_at = coalesce(?4, decided_at)
+         WHERE id = ?1 AND (state <> ?2 OR verdict IS NOT ?3)",
+        params![id.0, state.word(), kept, at.map(micros)],
+    )
+    .map(|_| ())
+    .doing("note the gate's decision")
+}
+
+fn admit_in(
+    tx: &Transaction<'_>,
+    snapshot: &AdmittedSnapshot,
+    unproved: &[String],
+    missing: Missing,
+    now: Timestamp,
+) -> Result<()> {
+    let id = snapshot.export();
+    let gone = settle_missing(tx, id, missing).doing("settle items that the export lacks")?;
+    mark_changed_due(tx, id, now).doing("mark the items that changed")?;
+    tx.execute(
+        "UPDATE export SET state = 'superseded' WHERE state = 'admitted' OR (state = 'held' AND id < ?1)",
+        [id.0],
+    )
+    .doing("set the older export aside")?;
+    let kept = KeptVerdict::Admitted { unproved: unproved.to_vec(), missing: gone.unsigned_abs() };
+    close(tx, id, ExportState::Admitted, &kept, Some(now))?;
+    tx.execute(
+        "UPDATE export SET evidence_until = ?2 WHERE id = ?1",
+        params![id.0, snapshot.evidence_until().map(micros)],
+    )
+    .map(|_| ())
+    .doing("admit an export")
+}
+
+/// Counts the SKUs that the export before had and this one lacks, and fills them in where the shop wants that.
+fn settle_missing(tx: &Transaction<'_>, id: ExportId, missing: Missing) -> rusqlite::Result<i64> {
+    const LACKING: &str = "FROM export e JOIN stock_row was ON was.export_id = e.id
+        WHERE e.state = 'admitted' AND NOT EXISTS (SELECT 1 FROM stock_row now WHERE now.export_id = ?1 AND now.sku = was.sku)";
+    let gone = tx.query_row(&format!("SELECT count(*) {LACKING}"), [id.0], |row| row.get(0))?;
+    let fill = match missing {
+        Missing::Report => return Ok(gone),
+        Missing::Zero => "'0', 0",
+        Missing::Keep => "was.quantity, was.line",
+    };
+    let insert = "INSERT INTO stock_row (export_id, sku, quantity, line) SELECT ?1, was.sku,";
+    tx.execute(&format!("{insert} {fill} {LACKING}"), [id.0])?;
+    Ok(gone)
+}
+
+/// Due are the SKUs whose count changed, and those of orders that this snapshot may prove and the last could not.
+fn mark_changed_due(tx: &Transaction<'_>, id: ExportId, now: Timestamp) -> rusqlite::Result<()> {
+    let due = |from: &str| {
+        format!(
+            "INSERT INTO outbox_stock (sku, due_since) {from}
+             ON CONFLICT (sku) DO UPDATE SET mark = mark + 1, not_before = 0, attempts = 0"
+        )
+    };
+    tx.execute(
+        &due("SELECT now.sku, ?2 FROM stock_row now
+              LEFT JOIN export e ON e.state = 'admitted'
+              LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = now.sku
+              WHERE now.export_id = ?1 AND was.quantity IS NOT now.quantity"),
+        params![id.0, micros(now)],
+    )?;
+    tx.execute(
+        &due("SELECT DISTINCT u.sku, ?2 FROM order_file f JOIN order_file_units u ON u.name = f.name
+              JOIN stock_row r ON r.export_id = ?1 AND r.sku = u.sku
+              WHERE f.state = 'taken' AND f.ended_at > coalesce(
+                (SELECT evidence_until FROM export WHERE state = 'admitted' ORDER BY id DESC LIMIT 1), -9223372036854775808)"),
+        params![id.0, micros(now)],
+    )?;
+    Ok(())
+}

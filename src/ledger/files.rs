@@ -1,0 +1,244 @@
+//! Order files: journalled before they are written, so that after a crash it is known what the till may have seen.
+//!
+//! States that a crash can leave, and what they mean to the next start:
+//! *planned*: nothing is visible, the file may lie half-written in staging; it is written anew.
+//! *staged*: the whole file was durable in staging. Still there: not revealed yet, go on. Gone: it was revealed, and the
+//! till may have taken it since; it counts as visible from the moment of staging. It is never written a second time.
+
+use jiff::Timestamp;
+use rusqlite::{Row, Transaction, params};
+use sha2::{Digest, Sha256};
+
+use super::orders::{AGENT, hex, move_order};
+use super::{Doing, Ledger, Result, at_column, micros, outbox};
+use crate::domain::OrderId;
+use crate::domain::gate::PublishedOrder;
+use crate::domain::order::OrderEvent;
+use crate::ports::{OrderFile, Stage};
+
+/// How far an order file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileState {
+    /// Journalled; not yet durable.
+    Planned,
+    /// Durable, invisible.
+    Staged,
+    /// Where the till looks.
+    Visible,
+}
+
+/// An order file that has not come to its end.
+#[derive(Debug, Clone)]
+pub struct OpenFile {
+    /// Its name.
+    pub name: String,
+    /// The order's key.
+    pub order: OrderId,
+    /// The order's number.
+    pub number: String,
+    /// First, second … file of this order.
+    pub copy: u32,
+    /// How far it is.
+    pub state: FileState,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+    /// When it was planned.
+    pub planned_at: Timestamp,
+    /// When it became visible.
+    pub visible_at: Option<Timestamp>,
+}
+
+/// An order file, for `orders show`.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct FileShown {
+    /// Its name.
+    pub name: String,
+    /// Its state's word.
+    pub state: String,
+    /// When it became visible to the till.
+    pub visible_at: Option<Timestamp>,
+    /// When it was taken, rejected or withdrawn.
+    pub ended_at: Option<Timestamp>,
+    /// What proves it.
+    pub evidence: Option<String>,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+}
+
+/// SHA-256 as 64 hex digits.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+impl Ledger {
+    /// Journals a file that is about to be written. Doing so again for the same name and bytes changes nothing.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn file_planned(&self, order: &OrderId, copy: u32, file: &OrderFile, now: Timestamp) -> Result<()> {
+        self.write("plan an order file", |tx| {
+            tx.execute("DELETE FROM order_file_units WHERE name IN (SELECT name FROM order_file WHERE name = ?1 AND state = 'planned')", [&file.name])?;
+            tx.execute("DELETE FROM order_file WHERE name = ?1 AND state = 'planned'", [&file.name])?;
+            tx.execute(
+                "INSERT INTO order_file (name, order_id, copy, sha256, bytes, state, planned_at) VALUES (?1, ?2, ?3, ?4, ?5, 'planned', ?6)",
+                params![file.name, order.0, copy, fingerprint(&file.bytes), file.bytes.len() as i64, micros(now)],
+            )?;
+            let mut insert = tx.prepare_cached("INSERT INTO order_file_units (name, sku, units) VALUES (?1, ?2, ?3)")?;
+            for (sku, units) in &file.units {
+                insert.execute(params![file.name, sku.as_str(), units.to_string()])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Notes that a planned file is durable in staging.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn file_staged(&self, name: &str) -> Result<()> {
+        self.write("note a staged file", |tx| {
+            tx.execute("UPDATE order_file SET state = 'staged' WHERE name = ?1 AND state = 'planned'", [name])
+                .map(|_| ())
+        })
+    }
+
+    /// Notes that a file is visible to the till: the order is published.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or an order in a state that forbids it.
+    pub fn file_visible(&self, file: &OpenFile, since: Timestamp, now: Timestamp) -> Result<()> {
+        self.transact("note a published order", |tx| {
+            tx.execute(
+                "UPDATE order_file SET state = 'visible', visible_at = ?2 WHERE name = ?1",
+                params![file.name, micros(since)],
+            )
+            .doing("note a published file")?;
+            tx.execute("UPDATE web_order SET copies = max(copies, ?2) WHERE id = ?1", params![file.order.0, file.copy])
+                .doing("count an order's files")?;
+            move_order(tx, &file.order, OrderEvent::Published, Some(&file.name), AGENT, now)
+        })
+    }
+
+    /// Notes that the till took a file: the order is consumed, the store is to be told, its SKUs are due.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or an order in a state that forbids it.
+    pub fn file_taken(&self, file: &OpenFile, at: Timestamp, evidence: &str, now: Timestamp) -> Result<()> {
+        self.transact("note a taken order", |tx| {
+            end_file(tx, &file.name, "taken", at, evidence)?;
+            move_order(tx, &file.order, OrderEvent::Taken, Some(evidence), AGENT, now)?;
+            outbox::enqueue_acknowledgement(tx, file, Stage::Consumed, at, now)?;
+            outbox::mark_order_due(tx, &file.order, now)
+        })
+    }
+
+    /// Notes that the till refused a file.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or an order in a state that forbids it.
+    pub fn file_rejected(&self, file: &OpenFile, at: Timestamp, evidence: &str, now: Timestamp) -> Result<()> {
+        self.transact("note a rejected order", |tx| {
+            end_file(tx, &file.name, "rejected", at, evidence)?;
+            move_order(tx, &file.order, OrderEvent::Refused, Some(evidence), AGENT, now)?;
+            outbox::enqueue_acknowledgement(tx, file, Stage::Rejected, at, now)?;
+            outbox::mark_order_due(tx, &file.order, now)
+        })
+    }
+
+    /// Notes that a file was taken back before the till took it.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or an order in a state that forbids it.
+    pub fn file_withdrawn(&self, file: &OpenFile, now: Timestamp) -> Result<()> {
+        self.transact("note a withdrawn order", |tx| {
+            end_file(tx, &file.name, "withdrawn", now, "taken back from the import folder")?;
+            let why = "cancelled in the web store before the till took it";
+            move_order(tx, &file.order, OrderEvent::Withdrawn, Some(why), AGENT, now)
+        })
+    }
+
+    /// Files that have not come to their end, oldest first. At most one per order: the newest copy.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn open_files(&self) -> Result<Vec<OpenFile>> {
+        self.read("list open order files", |tx| {
+            let mut found = tx
+                .prepare_cached(
+                    "SELECT f.name, f.order_id, o.number, f.copy, f.state, f.sha256, f.planned_at, f.visible_at
+                     FROM order_file f JOIN web_order o ON o.id = f.order_id
+                     WHERE f.state IN ('planned', 'staged', 'visible') AND NOT EXISTS
+                       (SELECT 1 FROM order_file g WHERE g.order_id = f.order_id AND g.copy > f.copy)
+                     ORDER BY f.planned_at, f.name",
+                )
+                .doing("list open order files")?;
+            found.query_map([], open_file).and_then(Iterator::collect).doing("list open order files")
+        })
+    }
+
+    /// The files of an order, oldest first.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn files_of(&self, order: &OrderId) -> Result<Vec<FileShown>> {
+        self.read("list an order's files", |tx| {
+            let mut found = tx
+                .prepare_cached(
+                    "SELECT name, state, visible_at, ended_at, evidence, sha256 FROM order_file WHERE order_id = ?1 ORDER BY copy",
+                )
+                .doing("list an order's files")?;
+            let shown = found.query_map([&order.0], |row| {
+                Ok(FileShown {
+                    name: row.get(0)?,
+                    state: row.get(1)?,
+                    visible_at: row.get::<_, Option<i64>>(2)?.map(at_column),
+                    ended_at: row.get::<_, Option<i64>>(3)?.map(at_column),
+                    evidence: row.get(4)?,
+                    sha256: row.get(5)?,
+                })
+            });
+            shown.and_then(Iterator::collect).doing("list an order's files")
+        })
+    }
+}
+
+/// Files with the till and without evidence: what the gate asks about.
+pub(crate) fn unproved_in(tx: &Transaction<'_>) -> Result<Vec<PublishedOrder>> {
+    let mut found = tx
+        .prepare_cached(
+            "SELECT o.number, coalesce(f.visible_at, f.planned_at) FROM order_file f JOIN web_order o ON o.id = f.order_id
+             WHERE f.state IN ('staged', 'visible') ORDER BY 2",
+        )
+        .doing("list unproved orders")?;
+    let orders = found.query_map([], |row| {
+        Ok(PublishedOrder { number: row.get(0)?, published_at: at_column(row.get(1)?), taken_at: None })
+    });
+    orders.and_then(Iterator::collect).doing("list unproved orders")
+}
+
+fn open_file(row: &Row<'_>) -> rusqlite::Result<OpenFile> {
+    let state = match row.get::<_, String>(4)?.as_str() {
+        "visible" => FileState::Visible,
+        "staged" => FileState::Staged,
+        _ => FileState::Planned,
+    };
+    Ok(OpenFile {
+        name: row.get(0)?,
+        order: OrderId(row.get(1)?),
+        number: row.get(2)?,
+        copy: row.get(3)?,
+        state,
+        sha256: row.get(5)?,
+        planned_at: at_column(row.get(6)?),
+        visible_at: row.get::<_, Option<i64>>(7)?.map(at_column),
+    })
+}
+
+fn end_file(tx: &Transaction<'_>, name: &str, state: &str, at: Timestamp, evidence: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE order_file SET state = ?2, ended_at = ?3, evidence = ?4 WHERE name = ?1",
+        params![name, state, micros(at), evidence],
+    )
+    .map(|_| ())
+    .doing("note what became of an order file")
+}
