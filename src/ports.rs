@@ -58,11 +58,17 @@ pub trait Epos: Send + Sync {
     /// `Permanent` when the order cannot be written (a line without SKU, no lines).
     fn render(&self, order: &WebOrder, copy: u32) -> Result<OrderFile, EposError>;
 
-    /// Makes an order file visible to the till: whole, durable, and never twice under one name.
+    /// Makes an order file durable where the till does not look. Doing it again is harmless.
     ///
     /// # Errors
-    /// [`EposError`] when nothing became visible, or when another file has that name already.
-    fn publish(&self, file: &OrderFile) -> Result<Published, EposError>;
+    /// When it is not known to be on the disk.
+    fn stage(&self, file: &OrderFile) -> Result<(), EposError>;
+
+    /// Makes a staged file visible to the till in one step: whole, durable, never replacing another.
+    ///
+    /// # Errors
+    /// When nothing became visible: no access, or another file has that name already.
+    fn reveal(&self, name: &str) -> Result<Revealed, EposError>;
 
     /// Takes a published file away from the till again, in one atomic step.
     ///
@@ -231,11 +237,13 @@ pub struct OrderFile {
 
 /// How a file became visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
+pub enum Revealed {
     /// Just now.
     Now,
-    /// It lay there already, byte for byte: an earlier attempt had come that far.
+    /// A file of that name with the same bytes lay there already.
     Already,
+    /// It is not in staging: it was revealed before (and the till may have taken it since).
+    Before,
 }
 
 /// What became of taking a file away again.

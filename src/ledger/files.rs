@@ -157,6 +157,16 @@ impl Ledger {
         })
     }
 
+    /// Ends an older file of an order that a person asked for again: `withdrawn`, or `lost` where nobody knows.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn file_superseded(&self, name: &str, ended: &str, now: Timestamp) -> Result<()> {
+        self.transact("end an older order file", |tx| {
+            end_file(tx, name, ended, now, "written again on a person's word")
+        })
+    }
+
     /// Files that have not come to their end, oldest first. At most one per order: the newest copy.
     ///
     /// # Errors

@@ -245,6 +245,24 @@ impl Ledger {
         })
     }
 
+    /// Notes, before quantities are sent, that what the store holds of these SKUs is from now on unknown.
+    ///
+    /// An answer may get lost, or the agent may die: then the next attempt has to read before it compares.
+    ///
+    /// # Errors
+    /// A failure of SQLite. Nothing may be sent then.
+    pub fn about_to_write(&self, skus: &[Sku]) -> Result<()> {
+        self.write("note what is about to be sent", |tx| {
+            let mut forget = tx.prepare_cached(
+                "UPDATE store_item SET written = NULL, moved = NULL WHERE sku = ?1 AND written IS NOT NULL",
+            )?;
+            for sku in skus {
+                forget.execute([sku.as_str()])?;
+            }
+            Ok(())
+        })
+    }
+
     /// Notes what became of due SKUs: one transaction.
     ///
     /// # Errors

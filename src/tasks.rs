@@ -1,0 +1,273 @@
+//! The four reconcilers and their driver.
+//!
+//! A reconciler compares what is with what should be, and acts. It takes no input: a restart, a missed event and the
+//! normal case are one code path. Events only wake it; deleting the file watcher costs latency and nothing else.
+//!
+//! Promises of the driver: one activation at a time per reconciler; a wake during an activation is not lost (the permit
+//! is kept); on stop the activation under way ends by itself, and no new one begins.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::{Notify, watch};
+
+use crate::domain::gate::Rules;
+use crate::domain::reconcile::ShownRules;
+use crate::domain::retry::FailureClass;
+use crate::ledger::conditions::{Severity, Trouble};
+use crate::ledger::exports::Missing;
+use crate::ledger::{Ledger, LedgerError, facts};
+use crate::ports::{CentralStore, Clock, Epos, StoreError};
+use crate::units::Span;
+
+pub mod delivery;
+pub mod evidence;
+pub mod intake;
+pub mod orders;
+pub mod stock;
+
+/// What an activation says about the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next(pub Duration);
+
+/// Compares what is with what should be, and acts.
+#[async_trait]
+pub trait Reconciler: Send + Sync {
+    /// Its name in logs and runs.
+    fn name(&self) -> &'static str;
+
+    /// One activation. Says when the next one is due at the latest.
+    async fn activate(&self) -> Next;
+}
+
+/// Wakes for the four reconcilers. A wake is a hint; each also runs by period.
+#[derive(Debug, Default)]
+pub struct Wakes {
+    /// The order feed.
+    pub intake: Notify,
+    /// Order files.
+    pub orders: Notify,
+    /// Exports.
+    pub stock: Notify,
+    /// The outbox.
+    pub delivery: Notify,
+}
+
+impl Wakes {
+    /// Wakes all four.
+    pub fn all(&self) {
+        for wake in [&self.intake, &self.orders, &self.stock, &self.delivery] {
+            wake.notify_one();
+        }
+    }
+}
+
+/// The settings that the reconcilers need.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Between two looks at the order feed.
+    pub poll_every: Span,
+    /// Orders placed earlier are not exported on their own.
+    pub ours_since: Timestamp,
+    /// Between two sweeps while something is awaited.
+    pub sweep_awaiting: Span,
+    /// Between two sweeps else.
+    pub sweep_idle: Span,
+    /// Between two looks at a file that is still settling.
+    pub settle_every: Span,
+    /// Successful looks in which an order file must be gone.
+    pub order_gone_looks: u32,
+    /// Between two such looks at least.
+    pub order_gone_every: Span,
+    /// When an order that the till has not taken becomes a warning.
+    pub warn_untaken_after: Span,
+    /// When it becomes an alarm.
+    pub alarm_untaken_after: Span,
+    /// The gate.
+    pub gate: Rules,
+    /// SKUs that a full export lacks.
+    pub missing: Missing,
+    /// What the shop wants shown.
+    pub shown: ShownRules,
+    /// The same for single SKUs.
+    pub shown_by_sku: std::collections::BTreeMap<String, ShownRules>,
+}
+
+impl Settings {
+    /// What the shop wants shown of this SKU.
+    pub fn shown_of(&self, sku: &str) -> ShownRules {
+        self.shown_by_sku.get(sku).copied().unwrap_or(self.shown)
+    }
+}
+
+/// What is known only while the agent runs.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Live {
+    /// Since when the store has answered without a failure.
+    pub store_reachable_since: Option<Timestamp>,
+    /// When the order feed was last read to its end.
+    pub orders_pulled_at: Option<Timestamp>,
+    /// What the store is.
+    pub store: Option<String>,
+    /// The last activation of each reconciler.
+    pub activations: std::collections::BTreeMap<&'static str, Timestamp>,
+}
+
+/// What all reconcilers share.
+pub struct Shop {
+    /// The ledger.
+    pub ledger: Arc<Ledger>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The till.
+    pub epos: Arc<dyn Epos>,
+    /// The web store.
+    pub store: Arc<dyn CentralStore>,
+    /// Wakes.
+    pub wakes: Wakes,
+    /// Settings.
+    pub settings: Settings,
+    live: Mutex<Live>,
+}
+
+impl Shop {
+    /// Puts the parts together.
+    pub fn new(
+        ledger: Arc<Ledger>,
+        clock: Arc<dyn Clock>,
+        epos: Arc<dyn Epos>,
+        store: Arc<dyn CentralStore>,
+        settings: Settings,
+    ) -> Arc<Self> {
+        Arc::new(Self { ledger, clock, epos, store, wakes: Wakes::default(), settings, live: Mutex::default() })
+    }
+
+    /// What is known only while the agent runs.
+    pub fn live(&self) -> Live {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes it.
+    pub(crate) fn set_live(&self, change: impl FnOnce(&mut Live)) {
+        change(&mut self.live.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Has someone paused the agent?
+    pub(crate) fn is_paused(&self) -> bool {
+        // A ledger that cannot be read holds: nothing is done rather than something wrong.
+        self.ledger.fact(facts::PAUSED).map_or(true, |paused| paused.is_some())
+    }
+
+    /// Notes that the store answered.
+    pub(crate) fn store_answered(&self, now: Timestamp) {
+        self.set_live(|live| {
+            live.store_reachable_since.get_or_insert(now);
+        });
+        self.conditions(&STORE_CODES, &[]);
+    }
+
+    /// Notes that the store failed, as a condition that a person understands.
+    pub(crate) fn store_failed(&self, error: &StoreError) {
+        self.set_live(|live| live.store_reachable_since = None);
+        let (code, severity, remedy) = match error.class {
+            FailureClass::Transient => (
+                STORE_UNREACHABLE,
+                Severity::Warning,
+                "Nothing is lost: orders and stock wait here and go on by themselves. If it lasts, check the shop's internet line and whether the web store is up.",
+            ),
+            FailureClass::Permanent => (
+                STORE_REFUSES,
+                Severity::Error,
+                "Run tillbridge check; it names what the web store refuses and how to mend it.",
+            ),
+            FailureClass::Bug => (
+                STORE_NOT_UNDERSTOOD,
+                Severity::Error,
+                "Run tillbridge check, and report its output; until then nothing is written to the web store.",
+            ),
+        };
+        let trouble = Trouble { code, subject: String::new(), severity, text: chain(error), remedy: remedy.to_owned() };
+        self.conditions(&STORE_CODES, &[trouble]);
+    }
+
+    /// Makes the lasting troubles of these codes be exactly `troubles`.
+    pub(crate) fn conditions(&self, codes: &[&str], troubles: &[Trouble]) {
+        if let Err(error) = self.ledger.set_conditions(codes, troubles, self.clock.now()) {
+            tracing::error!(error = chain(&error), "a health condition could not be noted");
+        }
+    }
+
+    /// Notes a run in the tracking table.
+    pub(crate) fn run<F: Serialize>(
+        &self,
+        kind: &str,
+        started: Timestamp,
+        outcome: &str,
+        figures: &F,
+        message: Option<&str>,
+    ) {
+        let figures = serde_json::to_value(figures).unwrap_or_default();
+        tracing::info!(run.kind = kind, run.outcome = outcome, run.figures = %figures, "{}", message.unwrap_or("run"));
+        if let Err(error) = self.ledger.record_run(kind, started, self.clock.now(), outcome, &figures, message) {
+            tracing::error!(error = chain(&error), "a run could not be noted");
+        }
+    }
+}
+
+/// Condition: the store does not answer.
+pub const STORE_UNREACHABLE: &str = "store_unreachable";
+/// Condition: the store refuses us.
+pub const STORE_REFUSES: &str = "store_refuses";
+/// Condition: the store answers what we do not understand.
+pub const STORE_NOT_UNDERSTOOD: &str = "store_not_understood";
+const STORE_CODES: [&str; 3] = [STORE_UNREACHABLE, STORE_REFUSES, STORE_NOT_UNDERSTOOD];
+/// Condition: the ledger cannot be written.
+pub const LEDGER_FAILS: &str = "ledger_fails";
+
+/// An error with all its causes, for logs and conditions. Each level says only what the next does not.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// Notes a failure of the ledger and says when to try again.
+pub(crate) fn ledger_failed(what: &str, error: &LedgerError) -> Next {
+    tracing::error!(error = chain(error), "{what} could not go on; it is tried again by itself");
+    Next(PAUSE_AFTER_LEDGER_FAILURE)
+}
+
+const PAUSE_AFTER_LEDGER_FAILURE: Duration = Duration::from_secs(5);
+
+/// Runs one reconciler until stop: by period, by wake, one activation at a time.
+pub async fn drive(
+    reconciler: Arc<dyn Reconciler>,
+    shop: Arc<Shop>,
+    wake: fn(&Wakes) -> &Notify,
+    mut stop: watch::Receiver<bool>,
+) {
+    while !*stop.borrow() {
+        let next = reconciler.activate().await;
+        let now = shop.clock.now();
+        shop.set_live(|live| {
+            live.activations.insert(reconciler.name(), now);
+        });
+        tokio::select! {
+            () = tokio::time::sleep(next.0) => {}
+            () = wake(&shop.wakes).notified() => {}
+            // An error means that the sender is gone: then it is time to stop as well.
+            changed = stop.changed() => if changed.is_err() { return },
+        }
+    }
+}
