@@ -180,7 +180,8 @@ impl Position {
         for id in ids {
             self.missing.remove(&id);
             if id > self.high {
-                let first = (self.high + 1).max(id.saturating_sub(KEYS_BEHIND));
+                // Below the very first key nothing was jumped over.
+                let first = if self.high == 0 { id } else { (self.high + 1).max(id.saturating_sub(KEYS_BEHIND)) };
                 self.missing.extend((first..id).map(|jumped| (jumped, PATIENCE)));
                 self.high = id;
             }

@@ -29,7 +29,8 @@ const LARGEST_QUANTITY: i64 = 99_999_999;
 const SKUS_ASKED: usize = 100;
 /// Longest list of SKUs in one address, in bytes after encoding: web servers take 8 kB in all.
 const LONGEST_LIST: usize = 5_000;
-/// So many items refused one by one, and none stored: then it is the request that the store refuses, not the items.
+/// After so many items refused one by one, and one more from the other end, and none stored, it is the request that
+/// the store refuses and not the items.
 const REFUSED_ALONE: usize = 8;
 /// Product types whose quantity is that of other products (observed: accepted and useless; magento/inventory#3455).
 const COMPOSITE: [&str; 3] = ["configurable", "bundle", "grouped"];
@@ -39,6 +40,30 @@ enum Posted {
     Stored,
     TooMany,
     Refused(Reply, String),
+}
+
+/// How far the writing of a batch has come.
+struct Run {
+    /// What is still to be sent; the last one next.
+    parts: Vec<Vec<StockItem>>,
+    written: Vec<Written>,
+    /// Items stored.
+    stored: usize,
+    /// Items refused though sent alone.
+    alone: usize,
+    source_is_there: bool,
+}
+
+impl Run {
+    /// Bad items may stand side by side: before the request as such is blamed, one from the other end is tried.
+    fn try_the_far_end(&mut self) {
+        if self.stored == 0
+            && self.alone == REFUSED_ALONE
+            && let Some(item) = self.parts.first_mut().and_then(Vec::pop)
+        {
+            self.parts.push(vec![item]);
+        }
+    }
 }
 
 /// What the catalogue says of SKUs, by lower-case SKU: their type.
@@ -175,43 +200,45 @@ impl Magento {
         Ok(Some(Missing::Product))
     }
 
-    /// Writes quantities at our source.
+    /// Writes quantities at our source; halves what is refused until the bad item stands alone.
     pub(super) async fn write_sources(&self, items: &[StockItem]) -> Result<Vec<Written>, StoreError> {
-        let (mut todo, mut written) = sift(items);
-        let mut parts: Vec<Vec<StockItem>> = Vec::new();
-        if !todo.is_empty() {
-            parts.push(std::mem::take(&mut todo));
-        }
-        let (mut stored, mut alone, mut source_is_there) = (0, 0, false);
-        while let Some(part) = parts.pop() {
+        let (todo, refused) = sift(items);
+        let mut run = Run { parts: vec![todo], written: refused, stored: 0, alone: 0, source_is_there: false };
+        while let Some(part) = run.parts.pop() {
             let most = self.batch_limit();
             if part.len() > most {
-                parts.extend(part.chunks(most).rev().map(<[StockItem]>::to_vec));
-                continue;
-            }
-            match self.post(&part).await? {
-                Posted::TooMany => parts.push(part),
-                Posted::Stored => {
-                    stored += part.len();
-                    written.extend(part.into_iter().map(|item| outcome(&item, WriteOutcome::Stored(item.quantity))));
-                }
-                Posted::Refused(reply, why) if part.len() == 1 => {
-                    alone += 1;
-                    if stored == 0 && alone >= REFUSED_ALONE {
-                        return Err(self.client.refusal(&self.posting(&part), &reply));
-                    }
-                    written.extend(part.iter().map(|item| outcome(item, WriteOutcome::Refused(why.clone()))));
-                }
-                Posted::Refused(..) => {
-                    if !std::mem::replace(&mut source_is_there, true) {
-                        self.source_exists().await?;
-                    }
-                    let (left, right) = part.split_at(part.len() / 2);
-                    parts.extend([right.to_vec(), left.to_vec()]);
-                }
+                run.parts.extend(part.chunks(most).rev().map(<[StockItem]>::to_vec));
+            } else if !part.is_empty() {
+                self.write_part(&mut run, part).await?;
             }
         }
-        Ok(written)
+        Ok(run.written)
+    }
+
+    async fn write_part(&self, run: &mut Run, part: Vec<StockItem>) -> Result<(), StoreError> {
+        match self.post(&part).await? {
+            Posted::TooMany => run.parts.push(part),
+            Posted::Stored => {
+                run.stored += part.len();
+                run.written.extend(part.iter().map(|item| outcome(item, WriteOutcome::Stored(item.quantity))));
+            }
+            Posted::Refused(reply, why) if part.len() == 1 => {
+                run.alone += 1;
+                if run.stored == 0 && run.alone > REFUSED_ALONE {
+                    return Err(self.client.refusal(&self.posting(&part), &reply));
+                }
+                run.written.extend(part.iter().map(|item| outcome(item, WriteOutcome::Refused(why.clone()))));
+                run.try_the_far_end();
+            }
+            Posted::Refused(..) => {
+                if !std::mem::replace(&mut run.source_is_there, true) {
+                    self.source_exists().await?;
+                }
+                let (left, right) = part.split_at(part.len() / 2);
+                run.parts.extend([right.to_vec(), left.to_vec()]);
+            }
+        }
+        Ok(())
     }
 
     fn batch_limit(&self) -> usize {
