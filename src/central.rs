@@ -41,3 +41,26 @@ pub fn connect(settings: &StoreSettings) -> Result<Arc<dyn CentralStore>, Settin
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_handed_out_for_sensible_settings_only_and_without_a_request() {
+        for kind in [StoreKind::Magento, StoreKind::StoreApi] {
+            let plain = StoreSettings::new(kind, "http://127.0.0.1:1");
+            let settings = StoreSettings {
+                token: Some(Secret::new("t")),
+                batch: 7,
+                ..StoreSettings::new(kind, "https://127.0.0.1:1/shop/")
+            };
+            assert_eq!(connect(&settings).unwrap().batch_size(), 7);
+            let Err(why) = connect(&plain) else { panic!("plain http") };
+            assert!(why.to_string().starts_with("store.url: must begin with https://"), "{why}");
+            let broken = StoreSettings { token: Some(Secret::new("a\nb")), ..settings };
+            let Err(why) = connect(&broken) else { panic!("a line break in the token") };
+            assert!(why.to_string().starts_with("store.token: "), "{why}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! | what happened | class | maybe done (of a write) |
 //! | --- | --- | --- |
 //! | no connection, unknown name | transient | no |
+//! | no common encryption | transient | no |
 //! | certificate not trusted | permanent: `ca_file` or the shop's certificate | no |
 //! | no answer in time, answer cut off | transient | yes |
 //! | 401, 403 | permanent | no |
@@ -27,9 +28,14 @@ const SHOWN: usize = 300;
 /// The request got no whole answer.
 pub(crate) fn of_transport(call: &Call, host: &str, why: reqwest::Error) -> StoreError {
     let why = why.without_url();
-    let certificate = certificate_trouble(&why);
-    let (said, class) = if let Some(trouble) = &certificate {
+    let tls = tls_trouble(&why);
+    let (said, class) = if let Some(rustls::Error::InvalidCertificate(trouble)) = &tls {
         (certificate_words(host, trouble), FailureClass::Permanent)
+    } else if let Some(trouble) = tls.as_ref().filter(|_| why.is_connect()) {
+        (
+            format!("{host} and this PC cannot agree on encryption ({trouble}); TLS 1.2 is the least"),
+            FailureClass::Transient,
+        )
     } else if why.is_dns() {
         (format!("the name {host} cannot be found. Is the shop online, and is `url` right?"), FailureClass::Transient)
     } else if why.is_connect() && why.is_timeout() {
@@ -41,7 +47,7 @@ pub(crate) fn of_transport(call: &Call, host: &str, why: reqwest::Error) -> Stor
     } else {
         (format!("the answer of {host} broke off"), FailureClass::Transient)
     };
-    let never_sent = certificate.is_some() || why.is_connect() || why.is_dns() || why.is_builder();
+    let never_sent = why.is_connect() || why.is_dns() || why.is_builder();
     StoreError {
         what: format!("{}: {said}", call.doing),
         class,
@@ -51,15 +57,15 @@ pub(crate) fn of_transport(call: &Call, host: &str, why: reqwest::Error) -> Stor
     }
 }
 
-/// Looks for the TLS library's word on the certificate; `std::io::Error` hides what it wraps from `source`.
-fn certificate_trouble(why: &(dyn std::error::Error + 'static)) -> Option<rustls::CertificateError> {
-    if let Some(rustls::Error::InvalidCertificate(trouble)) = why.downcast_ref() {
+/// Looks for the TLS library's word; `std::io::Error` hides what it wraps from `source`.
+fn tls_trouble(why: &(dyn std::error::Error + 'static)) -> Option<rustls::Error> {
+    if let Some(trouble) = why.downcast_ref::<rustls::Error>() {
         return Some(trouble.clone());
     }
     let wrapped = why.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     match wrapped {
-        Some(wrapped) => certificate_trouble(wrapped),
-        None => certificate_trouble(why.source()?),
+        Some(wrapped) => tls_trouble(wrapped),
+        None => tls_trouble(why.source()?),
     }
 }
 

@@ -64,9 +64,10 @@ pub struct StoreSettings {
     /// Certificates (PEM) to trust besides the usual ones.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// The proxy to go through; unset: `HTTPS_PROXY` and `NO_PROXY` of the environment count.
+    /// The proxy to go through (it may hold a password, so it is not shown); unset: `HTTPS_PROXY` and `NO_PROXY` of
+    /// the environment count.
     #[serde(default)]
-    pub proxy: Option<String>,
+    pub proxy: Option<Secret>,
     /// Longest wait for a connection ([`CONNECT_TIMEOUT`]).
     #[serde(default = "connect_timeout")]
     pub connect_timeout: Span,

@@ -29,6 +29,8 @@ fn a_token_is_never_shown() {
     let settings = read(LEAST).unwrap();
     assert!(!format!("{settings:?}").contains("abc"));
     assert!(!serde_json::to_string(&settings).unwrap().contains("abc"));
+    let proxied = read(&format!("{LEAST}proxy = \"http://me:pw@proxy:3128\"\n")).unwrap();
+    assert!(!format!("{proxied:?}").contains("pw"));
     assert_eq!(settings.read_token().unwrap().reveal(), "abc");
 }
 
