@@ -11,5 +11,6 @@
 //! | [`clock`] | a clock moved by hand |
 
 pub mod clock;
+pub(crate) mod http;
 pub mod magento;
 pub mod seed;

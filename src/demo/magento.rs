@@ -5,15 +5,22 @@
 //! stock quantity what the tables in the tests say. Does not promise the rest of Magento: no carts, no tax rules, no
 //! indexers, no queue consumers; where a real one lags, this one is up to date at once.
 //!
-//! The books are pure (no I/O; time comes from the clock they were given).
+//! The books are pure (no I/O; time comes from the clock they were given); [`rest`] puts them behind HTTP.
 
 mod life;
 mod order;
 mod refund;
 mod render;
+pub mod rest;
+mod rest_orders;
+mod rest_person;
+mod rest_stock;
+mod search;
 mod stock;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_rest;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
