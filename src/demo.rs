@@ -7,10 +7,19 @@
 //! | part | stands for |
 //! | --- | --- |
 //! | [`magento`] | a Magento 2.4.7-p6, with and without MSI |
+//! | [`till`] | the till: folders, books and habits |
+//! | [`shop`] | the shelf itself, and a naive agent for comparison |
 //! | [`seed`] | the goods |
+//! | [`server`], [`tls`], [`faults`] | HTTPS, and the line that fails |
 //! | [`clock`] | a clock moved by hand |
 
 pub mod clock;
+pub mod faults;
 pub(crate) mod http;
+mod line;
 pub mod magento;
 pub mod seed;
+pub mod server;
+pub mod shop;
+pub mod till;
+pub mod tls;
