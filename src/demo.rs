@@ -7,6 +7,7 @@
 //! | part | stands for |
 //! | --- | --- |
 //! | [`magento`] | a Magento 2.4.7-p6, with and without MSI |
+//! | [`store_api`] | a store that speaks our own store API |
 //! | [`till`] | the till: folders, books and habits |
 //! | [`shop`] | the shelf itself, and a naive agent for comparison |
 //! | [`seed`] | the goods |
@@ -21,5 +22,6 @@ pub mod magento;
 pub mod seed;
 pub mod server;
 pub mod shop;
+pub mod store_api;
 pub mod till;
 pub mod tls;
