@@ -71,9 +71,7 @@ fn find(mode: Mode, method: &Method, route: &[&str]) -> Option<(&'static str, Ca
     match (method.as_str(), route) {
         (_, ["inventory", ..]) if mode == Mode::Legacy => None,
         (method, ["inventory", rest @ ..]) => rest_stock::find_inventory(method, rest),
-        ("GET", ["stockItems", "lowStock" | _]) => {
-            Some(("Magento_CatalogInventory::cataloginventory", rest_stock::stock_item))
-        }
+        ("GET", ["stockItems", _]) => Some(("Magento_CatalogInventory::cataloginventory", rest_stock::stock_item)),
         ("PUT", ["products", _, "stockItems", _]) => Some(("Magento_Catalog::products", rest_stock::put_stock_item)),
         ("GET", ["products"]) => Some(("Magento_Catalog::products", rest_stock::products)),
         ("GET", ["products", _]) => Some(("Magento_Catalog::products", rest_stock::product)),

@@ -298,3 +298,30 @@ fn updated_at_moves_in_whole_seconds_and_not_for_a_comment() {
     books.hold(order).unwrap();
     assert_eq!(books.order(order).unwrap().updated, placed + SignedDuration::from_secs(5));
 }
+
+#[test]
+fn the_designs_table_of_what_to_write_leaves_eight_to_sell_in_every_cell() {
+    // 10 on hand, two orders of one: (till took them, shipped) → what to write.
+    let table = [
+        (Mode::Msi, false, false, 10),
+        (Mode::Msi, false, true, 8),
+        (Mode::Msi, true, false, 10),
+        (Mode::Msi, true, true, 8),
+        (Mode::Legacy, false, false, 8),
+        (Mode::Legacy, false, true, 8),
+        (Mode::Legacy, true, false, 8),
+        (Mode::Legacy, true, true, 8),
+    ];
+    for (mode, taken, shipped, to_write) in table {
+        let mut books = shop(mode, &start());
+        let orders = [place(&mut books, &[("B", 1)]), place(&mut books, &[("B", 1)])];
+        if shipped {
+            for order in orders {
+                books.ship(order, None, (mode == Mode::Msi).then_some("store_a")).unwrap();
+            }
+        }
+        assert_eq!(books.salable("B"), 8.into(), "before the write");
+        count(&mut books, "B", to_write);
+        assert_eq!(books.salable("B"), 8.into(), "{mode:?} taken {taken} shipped {shipped}");
+    }
+}
