@@ -15,10 +15,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
+pub mod acknowledgements;
+pub mod admission;
 pub mod conditions;
 pub mod explain;
 pub mod exports;
 pub mod files;
+pub mod items;
 pub mod orders;
 pub mod outbox;
 pub mod runs;
@@ -275,8 +278,14 @@ pub mod facts {
     pub const LAST_LOOK: &str = "last-look";
     /// Bumped by `sync now`.
     pub const WAKE: &str = "wake";
-    /// When the export with the newest fingerprint was confirmed by the same bytes again.
+    /// The last `sync now` that the agent has carried out.
+    pub const WOKEN: &str = "woken";
+    /// Where the running agent's health page is.
+    pub const HEALTH_ADDRESS: &str = "health-address";
+    /// What the store turned out to be, to show.
     pub const STORE_SHOWN: &str = "store-shown";
+    /// How the store keeps its books.
+    pub const STORE_MODEL: &str = "store-model";
     /// Bumped by `check --accept-folders`.
     pub const ACCEPT_FOLDERS: &str = "accept-folders";
 }

@@ -1,3 +1,7 @@
-//! The `tillbridge` command.
+//! The `tillbridge` command: arguments → command → exit code. It decides nothing.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tillbridge::cli::main()
+}

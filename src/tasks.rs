@@ -112,7 +112,7 @@ pub struct Live {
     pub orders_pulled_at: Option<Timestamp>,
     /// What the store is.
     pub store: Option<String>,
-    /// The last activation of each reconciler.
+    /// When the last activation of each reconciler that has ended began.
     pub activations: std::collections::BTreeMap<&'static str, Timestamp>,
 }
 
@@ -258,10 +258,10 @@ pub async fn drive(
     mut stop: watch::Receiver<bool>,
 ) {
     while !*stop.borrow() {
+        let began = shop.clock.now();
         let next = reconciler.activate().await;
-        let now = shop.clock.now();
         shop.set_live(|live| {
-            live.activations.insert(reconciler.name(), now);
+            live.activations.insert(reconciler.name(), began);
         });
         tokio::select! {
             () = tokio::time::sleep(next.0) => {}

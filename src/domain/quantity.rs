@@ -139,8 +139,30 @@ impl Serialize for Quantity {
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        from.deserialize_any(Written)
+    }
+}
+
+/// A quantity as people and programs write it: a whole number, or a text for anything finer. No binary float.
+struct Written;
+
+impl serde::de::Visitor<'_> for Written {
+    type Value = Quantity;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a quantity: a whole number, or a text like \"2.5\"")
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, units: i64) -> Result<Quantity, E> {
+        Quantity::parse(&units.to_string()).map_err(E::custom)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, units: u64) -> Result<Quantity, E> {
+        Quantity::parse(&units.to_string()).map_err(E::custom)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Quantity, E> {
+        Quantity::parse(text).map_err(E::custom)
     }
 }
 

@@ -27,6 +27,21 @@ pub enum StockModel {
     DeductAtPlacement,
 }
 
+impl StockModel {
+    /// Its word in the ledger.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::PhysicalPlusReservations => "physical-plus-reservations",
+            Self::DeductAtPlacement => "deduct-at-placement",
+        }
+    }
+
+    /// Reads [`StockModel::word`] back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::PhysicalPlusReservations, Self::DeductAtPlacement].into_iter().find(|model| model.word() == word)
+    }
+}
+
 /// What one order claims of one SKU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {

@@ -1,16 +1,16 @@
 //! Exports: every stock file that was seen, what it came to, and the one that counts now.
 //!
-//! Promises: rows go in as they stream and nothing is believed before [`Ledger::decide`]; that call reads the gate's
-//! facts, asks [`gate::admit`], and commits the outcome with the SKUs that become due, in one transaction.
+//! Promises: rows go in as they stream, and nothing is believed before [`Ledger::decide`] (in `admission`) has asked
+//! the gate.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Doing, Ledger, LedgerError, Result, at_column, files, micros};
-use crate::domain::gate::{self, Candidate, Facts, HoldReason, LastAdmitted, RefuseReason, Rules, Verdict};
+use super::{Doing, Ledger, LedgerError, Result, at_column, micros};
+use crate::domain::ExportId;
+use crate::domain::gate::{HoldReason, RefuseReason};
 use crate::domain::stock::Timing;
-use crate::domain::{AdmittedSnapshot, ExportId};
 use crate::ports::{ReadSummary, Rejection, SpooledExport};
 
 /// What to do with a SKU that a full export does not mention.
@@ -254,39 +254,6 @@ impl Ledger {
         Ok(held)
     }
 
-    /// Asks the gate about a held export, with the facts as they are now, and commits what follows.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or a damaged row. The export then stays held.
-    pub fn decide(&self, id: ExportId, rules: &Rules, missing: Missing, now: Timestamp) -> Result<Verdict> {
-        self.transact("decide about an export", |tx| {
-            let candidate = candidate_in(tx, id)?;
-            let verdict = gate::admit(&candidate, &facts_in(tx, id)?, rules, now);
-            match &verdict {
-                Verdict::Admit { snapshot, unproved } => admit_in(tx, snapshot, unproved, missing, now)?,
-                Verdict::Hold { reasons, until } => {
-                    let kept = KeptVerdict::Held { reasons: reasons.clone(), until: *until };
-                    close(tx, id, ExportState::Held, &kept, None)?;
-                }
-                Verdict::Refuse(why) => {
-                    close(tx, id, ExportState::Refused, &KeptVerdict::Refused { why: why.clone() }, Some(now))?;
-                }
-            }
-            Ok(verdict)
-        })
-    }
-
-    /// What the gate would say, without committing anything.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or a damaged row.
-    pub fn would_decide(&self, timing: Timing, rules: &Rules, now: Timestamp) -> Result<Verdict> {
-        self.read("ask the gate", |tx| {
-            let candidate = Candidate { export: ExportId(0), timing, skus: u64::MAX, zeroed: 0, approved: false };
-            Ok(gate::admit(&candidate, &facts_in(tx, ExportId(0))?, rules, now))
-        })
-    }
-
     /// Removes rows that no longer count, a bounded number at a time. Returns how many.
     ///
     /// # Errors
@@ -330,161 +297,7 @@ fn export_row(row: &Row<'_>) -> rusqlite::Result<Result<ExportRecord>> {
     Ok(timing.and_then(|timing| state.map(|state| record(timing, state))))
 }
 
-fn to_json<T: Serialize>(value: &T) -> Result<String> {
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value)
         .map_err(|error| LedgerError::NotPossible(format!("a report cannot be written down: {error}")))
-}
-
-/// The snapshot that counts now, as it was admitted.
-pub(crate) fn admitted_in(tx: &Transaction<'_>) -> Result<Option<AdmittedSnapshot>> {
-    let row = tx
-        .query_row(
-            "SELECT id, evidence_until FROM export WHERE state = 'admitted' ORDER BY id DESC LIMIT 1",
-            [],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)),
-        )
-        .optional()
-        .doing("read the export that counts")?;
-    Ok(row.map(|(id, until)| AdmittedSnapshot::recorded(ExportId(id), until.map(at_column))))
-}
-
-fn candidate_in(tx: &Transaction<'_>, id: ExportId) -> Result<Candidate> {
-    let (timing, skus, approved): (String, i64, bool) = tx
-        .query_row(
-            "SELECT timing, skus, approved_by IS NOT NULL FROM export WHERE id = ?1 AND state = 'held'",
-            [id.0],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )
-        .doing("read a held export")?;
-    let timing = parse_timing(id, &timing)?;
-    let zeroed: i64 = tx
-        .query_row(
-            "SELECT count(*) FROM export e JOIN stock_row was ON was.export_id = e.id
-             LEFT JOIN stock_row now ON now.export_id = ?1 AND now.sku = was.sku
-             WHERE e.state = 'admitted' AND was.quantity <> '0' AND was.quantity NOT LIKE '-%'
-               AND (now.quantity IS NULL OR now.quantity = '0' OR now.quantity LIKE '-%')",
-            [id.0],
-            |row| row.get(0),
-        )
-        .doing("compare an export with the last")?;
-    Ok(Candidate { export: id, timing, skus: skus.unsigned_abs(), zeroed: zeroed.unsigned_abs(), approved })
-}
-
-fn parse_timing(id: ExportId, text: &str) -> Result<Timing> {
-    serde_json::from_str(text).map_err(|error| LedgerError::Damaged {
-        table: "export",
-        row: id.to_string(),
-        why: error.to_string(),
-    })
-}
-
-fn facts_in(tx: &Transaction<'_>, id: ExportId) -> Result<Facts> {
-    let last = tx
-        .query_row(
-            "SELECT id, timing, skus, in_stock FROM export WHERE state = 'admitted' ORDER BY id DESC LIMIT 1",
-            [],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?)),
-        )
-        .optional()
-        .doing("read the export that counts")?;
-    let last = match last {
-        Some((last, timing, skus, in_stock)) => {
-            let timing = parse_timing(ExportId(last), &timing)?;
-            Some(LastAdmitted { timing, skus: skus.unsigned_abs(), in_stock: in_stock.unsigned_abs() })
-        }
-        None => None,
-    };
-    // Since the last admission, when was the first export held that is still waiting or was overtaken while held?
-    let holding_since: Option<i64> = tx
-        .query_row(
-            "SELECT min(seen_at) FROM export WHERE verdict LIKE '%\"held\"%' AND id <> ?1
-             AND id > coalesce((SELECT max(id) FROM export WHERE verdict LIKE '%\"admitted\"%'), 0)",
-            [id.0],
-            |row| row.get(0),
-        )
-        .doing("see since when exports are held")?;
-    Ok(Facts { last, unproved: files::unproved_in(tx)?, holding_since: holding_since.map(at_column) })
-}
-
-fn close(
-    tx: &Transaction<'_>,
-    id: ExportId,
-    state: ExportState,
-    kept: &KeptVerdict,
-    at: Option<Timestamp>,
-) -> Result<()> {
-    let kept = to_json(kept)?;
-    // A verdict that has not changed is not written again: a held export is asked about at every sweep.
-    tx.execute(
-        "UPDATE export SET state = ?2, verdict = ?3, decided_at = coalesce(?4, decided_at)
-         WHERE id = ?1 AND (state <> ?2 OR verdict IS NOT ?3)",
-        params![id.0, state.word(), kept, at.map(micros)],
-    )
-    .map(|_| ())
-    .doing("note the gate's decision")
-}
-
-fn admit_in(
-    tx: &Transaction<'_>,
-    snapshot: &AdmittedSnapshot,
-    unproved: &[String],
-    missing: Missing,
-    now: Timestamp,
-) -> Result<()> {
-    let id = snapshot.export();
-    let gone = settle_missing(tx, id, missing).doing("settle items that the export lacks")?;
-    mark_changed_due(tx, id, now).doing("mark the items that changed")?;
-    tx.execute(
-        "UPDATE export SET state = 'superseded' WHERE state = 'admitted' OR (state = 'held' AND id < ?1)",
-        [id.0],
-    )
-    .doing("set the older export aside")?;
-    let kept = KeptVerdict::Admitted { unproved: unproved.to_vec(), missing: gone.unsigned_abs() };
-    close(tx, id, ExportState::Admitted, &kept, Some(now))?;
-    tx.execute(
-        "UPDATE export SET evidence_until = ?2 WHERE id = ?1",
-        params![id.0, snapshot.evidence_until().map(micros)],
-    )
-    .map(|_| ())
-    .doing("admit an export")
-}
-
-/// Counts the SKUs that the export before had and this one lacks, and fills them in where the shop wants that.
-fn settle_missing(tx: &Transaction<'_>, id: ExportId, missing: Missing) -> rusqlite::Result<i64> {
-    const LACKING: &str = "FROM export e JOIN stock_row was ON was.export_id = e.id
-        WHERE e.state = 'admitted' AND NOT EXISTS (SELECT 1 FROM stock_row now WHERE now.export_id = ?1 AND now.sku = was.sku)";
-    let gone = tx.query_row(&format!("SELECT count(*) {LACKING}"), [id.0], |row| row.get(0))?;
-    let fill = match missing {
-        Missing::Report => return Ok(gone),
-        Missing::Zero => "'0', 0",
-        Missing::Keep => "was.quantity, was.line",
-    };
-    let insert = "INSERT INTO stock_row (export_id, sku, quantity, line) SELECT ?1, was.sku,";
-    tx.execute(&format!("{insert} {fill} {LACKING}"), [id.0])?;
-    Ok(gone)
-}
-
-/// Due are the SKUs whose count changed, and those of orders that this snapshot may prove and the last could not.
-fn mark_changed_due(tx: &Transaction<'_>, id: ExportId, now: Timestamp) -> rusqlite::Result<()> {
-    let due = |from: &str| {
-        format!(
-            "INSERT INTO outbox_stock (sku, due_since) {from}
-             ON CONFLICT (sku) DO UPDATE SET mark = mark + 1, not_before = 0, attempts = 0"
-        )
-    };
-    tx.execute(
-        &due("SELECT now.sku, ?2 FROM stock_row now
-              LEFT JOIN export e ON e.state = 'admitted'
-              LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = now.sku
-              WHERE now.export_id = ?1 AND was.quantity IS NOT now.quantity"),
-        params![id.0, micros(now)],
-    )?;
-    tx.execute(
-        &due("SELECT DISTINCT u.sku, ?2 FROM order_file f JOIN order_file_units u ON u.name = f.name
-              JOIN stock_row r ON r.export_id = ?1 AND r.sku = u.sku
-              WHERE f.state = 'taken' AND f.ended_at > coalesce(
-                (SELECT evidence_until FROM export WHERE state = 'admitted' ORDER BY id DESC LIMIT 1), -9223372036854775808)"),
-        params![id.0, micros(now)],
-    )?;
-    Ok(())
 }

@@ -10,7 +10,7 @@ use rusqlite::{Row, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use super::orders::{AGENT, hex, move_order};
-use super::{Doing, Ledger, Result, at_column, micros, outbox};
+use super::{Doing, Ledger, Result, acknowledgements, at_column, micros, outbox};
 use crate::domain::OrderId;
 use crate::domain::gate::PublishedOrder;
 use crate::domain::order::OrderEvent;
@@ -127,7 +127,7 @@ impl Ledger {
         self.transact("note a taken order", |tx| {
             end_file(tx, &file.name, "taken", at, evidence)?;
             move_order(tx, &file.order, OrderEvent::Taken, Some(evidence), AGENT, now)?;
-            outbox::enqueue_acknowledgement(tx, file, Stage::Consumed, at, now)?;
+            acknowledgements::enqueue(tx, file, Stage::Consumed, at, now)?;
             outbox::mark_order_due(tx, &file.order, now)
         })
     }
@@ -140,7 +140,7 @@ impl Ledger {
         self.transact("note a rejected order", |tx| {
             end_file(tx, &file.name, "rejected", at, evidence)?;
             move_order(tx, &file.order, OrderEvent::Refused, Some(evidence), AGENT, now)?;
-            outbox::enqueue_acknowledgement(tx, file, Stage::Rejected, at, now)?;
+            acknowledgements::enqueue(tx, file, Stage::Rejected, at, now)?;
             outbox::mark_order_due(tx, &file.order, now)
         })
     }
@@ -209,6 +209,16 @@ impl Ledger {
             });
             shown.and_then(Iterator::collect).doing("list an order's files")
         })
+    }
+}
+
+impl Ledger {
+    /// Orders whose files are with the till, without evidence that it took them.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn waiting_for_till(&self) -> Result<Vec<PublishedOrder>> {
+        self.read("list orders that wait for the till", unproved_in)
     }
 }
 

@@ -179,12 +179,14 @@ impl Ledger {
         })
     }
 
-    /// Notes that an order cannot be written, and why.
+    /// Notes that an order cannot be written, and why. A file of it that was staged was never visible.
     ///
     /// # Errors
     /// A failure of SQLite, or an order in another state.
     pub fn order_unwritable(&self, id: &OrderId, why: &str, now: Timestamp) -> Result<()> {
         self.transact("note an order that cannot be written", |tx| {
+            tx.execute("UPDATE order_file SET state = 'planned' WHERE order_id = ?1 AND state = 'staged'", [&id.0])
+                .doing("note an order that cannot be written")?;
             move_order(tx, id, OrderEvent::Unwritable, Some(why), AGENT, now)
         })
     }

@@ -5,7 +5,6 @@
 //! that a lost answer or a crash leads to reading, never to guessing; after a write the store is read back between two
 //! readings of the orders, and only a quantity that stood still and is right counts as delivered.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,14 +16,15 @@ use tokio::sync::Mutex;
 use super::intake::{Intake, PullError};
 use super::orders::Orders;
 use super::{Next, Reconciler, Shop, chain};
-use crate::domain::reconcile::{self, StockModel, Target};
+use crate::domain::reconcile::StockModel;
 use crate::domain::retry;
-use crate::domain::{AdmittedSnapshot, Quantity, Sku};
 use crate::ledger::conditions::{Severity, Trouble};
-use crate::ledger::outbox::{Delivered, DueSku, ItemFacts, StoreItemKind};
+use crate::ledger::outbox::{Delivered, DueSku};
 use crate::ledger::runs::Attempt;
 use crate::ledger::{LedgerError, facts};
-use crate::ports::{HoldingKind, StockBatch, StockItem, StockVersion, StoreError, StoreFacts, WriteOutcome, Written};
+use crate::ports::{StoreError, StoreFacts};
+
+mod batch;
 
 /// Condition: the store does not take some of the till's items.
 pub const ITEMS_NOT_TAKEN: &str = "items_not_taken";
@@ -88,16 +88,6 @@ struct State {
     failures: u32,
 }
 
-/// A SKU with everything that the arithmetic says about it.
-struct Item {
-    due: DueSku,
-    facts: ItemFacts,
-    target: Target,
-    /// What the store holds as far as the ledger knows, moved by the store's own doings.
-    believed: Option<Quantity>,
-    version: Option<StockVersion>,
-}
-
 impl Delivery {
     /// For this shop.
     pub fn new(shop: Arc<Shop>, intake: Arc<Intake>, orders: Arc<Orders>) -> Arc<Self> {
@@ -134,240 +124,21 @@ impl Delivery {
         }
         let found = self.shop.store.probe().await.inspect_err(|error| self.shop.store_failed(error))?;
         let shown = found.shown.clone();
-        if let Err(error) = self.shop.ledger.set_fact(facts::STORE_SHOWN, Some(&shown)) {
-            tracing::warn!(error = chain(&error), "what the store is could not be noted");
-        }
+        self.note_store(&shown, found.model);
         self.shop.set_live(|live| live.store = Some(shown));
         let model = found.model;
         state.facts = Some(found);
         Ok(model)
     }
 
-    /// One batch: facts → targets → what differs is written → what was written is read back.
-    async fn batch(&self, due: &[DueSku], model: StockModel, figures: &mut Figures) -> Result<(), Stopped> {
-        let (snapshot, mut facts) = self.facts_of(due)?;
-        let now = self.shop.clock.now();
-        let Some(snapshot) = snapshot else {
-            let results: Vec<_> = due.iter().map(|item| (item.clone(), Delivered::NothingToSend)).collect();
-            figures.unchanged += results.len() as u64;
-            return Ok(self.shop.ledger.finish_stock(&results, now)?);
-        };
-        let (mut results, mut items) = (Vec::new(), Vec::new());
-        for due in due {
-            let facts = facts.remove(&due.sku).unwrap_or_default();
-            match self.item(due, facts, &snapshot, model, now) {
-                Some(item) => items.push(item),
-                None => results.push((due.clone(), Delivered::NothingToSend)),
-            }
+    /// For commands beside the agent.
+    fn note_store(&self, shown: &str, model: StockModel) {
+        let noted = [(facts::STORE_SHOWN, shown), (facts::STORE_MODEL, model.word())]
+            .into_iter()
+            .try_for_each(|(name, value)| self.shop.ledger.set_fact(name, Some(value)));
+        if let Err(error) = noted {
+            tracing::warn!(error = chain(&error), "what the store is could not be noted");
         }
-        self.ask_about_strangers(&mut items, &mut results).await?;
-        let (to_write, stands): (Vec<Item>, Vec<Item>) =
-            items.into_iter().partition(|item| item.believed != Some(item.target.write));
-        let mut to_verify = Vec::new();
-        for item in stands {
-            // Known to be right from an earlier read-back: nothing to do. Read just now: verify with the rest.
-            if known(&item.facts).is_some() {
-                results.push((item.due, Delivered::NothingToSend))
-            } else {
-                to_verify.push(item)
-            }
-        }
-        figures.unchanged += results.len() as u64;
-        to_verify.extend(self.write(to_write, &snapshot, &mut results, figures).await?);
-        self.verify(&to_verify, model, &mut results, figures).await?;
-        Ok(self.shop.ledger.finish_stock(&results, self.shop.clock.now())?)
-    }
-
-    fn facts_of(&self, due: &[DueSku]) -> Result<(Option<AdmittedSnapshot>, HashMap<Sku, ItemFacts>), LedgerError> {
-        let skus: Vec<Sku> = due.iter().map(|item| item.sku.clone()).collect();
-        self.shop.ledger.item_facts(&skus)
-    }
-
-    /// What the arithmetic says; `None` when there is nothing to say about this SKU.
-    fn item(
-        &self,
-        due: &DueSku,
-        facts: ItemFacts,
-        snapshot: &AdmittedSnapshot,
-        model: StockModel,
-        now: Timestamp,
-    ) -> Option<Item> {
-        let shown = self.shop.settings.shown_of(due.sku.as_str());
-        let counted = facts.counted.as_ref().filter(|_| !shown.ignore)?;
-        if let Some(store) = &facts.store
-            && store.kind != StoreItemKind::Kept
-            && now.duration_since(store.checked_at) < ASK_AGAIN_AFTER
-        {
-            return None;
-        }
-        let target = reconcile::reconcile(snapshot, counted, &facts.claims, &shown, model);
-        let believed =
-            known(&facts).map(|last| reconcile::expected(last, reconcile::moved_by_store(&facts.claims, model)));
-        Some(Item { due: due.clone(), facts, target, believed, version: None })
-    }
-
-    /// Of SKUs of which the ledger does not know what the store holds, ask the store.
-    async fn ask_about_strangers(
-        &self,
-        items: &mut Vec<Item>,
-        results: &mut Vec<(DueSku, Delivered)>,
-    ) -> Result<(), Stopped> {
-        let strangers: Vec<Sku> =
-            items.iter().filter(|item| item.believed.is_none()).map(|item| item.due.sku.clone()).collect();
-        if strangers.is_empty() {
-            return Ok(());
-        }
-        let holdings = self.shop.store.holdings(&strangers).await?;
-        let mut by_sku: HashMap<Sku, HoldingKind> = holdings.into_iter().map(|found| (found.sku, found.kind)).collect();
-        for mut item in std::mem::take(items) {
-            if item.believed.is_some() {
-                items.push(item);
-                continue;
-            }
-            match by_sku.remove(&item.due.sku) {
-                Some(HoldingKind::Kept(quantity, version)) => {
-                    (item.believed, item.version) = (quantity, version);
-                    items.push(item);
-                }
-                Some(HoldingKind::NotKept(why)) => {
-                    results.push((item.due, Delivered::NotTaken { kind: StoreItemKind::NotKept, why }));
-                }
-                Some(HoldingKind::Unknown) => {
-                    let why = "the web store has no product with this SKU".to_owned();
-                    results.push((item.due, Delivered::NotTaken { kind: StoreItemKind::Unknown, why }));
-                }
-                None => {
-                    let not_before =
-                        self.shop.clock.now().saturating_add(retry::LAST_CEILING).unwrap_or(Timestamp::MAX);
-                    let why = "the web store did not answer about this SKU".to_owned();
-                    results.push((item.due, Delivered::Again { not_before, why }));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes; returns the items that are to be read back.
-    async fn write(
-        &self,
-        items: Vec<Item>,
-        snapshot: &AdmittedSnapshot,
-        results: &mut Vec<(DueSku, Delivered)>,
-        figures: &mut Figures,
-    ) -> Result<Vec<Item>, Stopped> {
-        if items.is_empty() {
-            return Ok(items);
-        }
-        let skus: Vec<Sku> = items.iter().map(|item| item.due.sku.clone()).collect();
-        self.shop.ledger.about_to_write(&skus)?;
-        let (started, clock) = (self.shop.clock.now(), Instant::now());
-        let written = self.shop.store.write_stock(&self.request(&items, snapshot)).await;
-        figures.requests += 1;
-        self.note_attempt("stock", started, clock, items.len(), written.as_ref().err())?;
-        let written = written?;
-        let mut outcomes: HashMap<Sku, WriteOutcome> =
-            written.into_iter().map(|Written { sku, outcome }| (sku, outcome)).collect();
-        let mut to_verify = Vec::new();
-        for item in items {
-            match outcomes.remove(&item.due.sku) {
-                Some(WriteOutcome::Stored(_) | WriteOutcome::Conflict) | None => to_verify.push(item),
-                Some(WriteOutcome::Unknown) => {
-                    let why = "the web store has no product with this SKU".to_owned();
-                    results.push((item.due, Delivered::NotTaken { kind: StoreItemKind::Unknown, why }));
-                }
-                Some(WriteOutcome::Refused(why)) => {
-                    results.push((item.due, Delivered::NotTaken { kind: StoreItemKind::Refused, why }));
-                }
-            }
-        }
-        Ok(to_verify)
-    }
-
-    fn request(&self, items: &[Item], snapshot: &AdmittedSnapshot) -> StockBatch {
-        let as_of = self.shop.ledger.admitted_export().ok().flatten().map(|export| export.timing.shown());
-        let mut orders: Vec<_> =
-            items.iter().flat_map(|item| item.facts.claims.iter().map(|claim| claim.order.clone())).collect();
-        orders.sort();
-        orders.dedup();
-        let item = |item: &Item| StockItem {
-            sku: item.due.sku.clone(),
-            quantity: item.target.write,
-            if_version: item.version.clone(),
-        };
-        StockBatch {
-            items: items.iter().map(item).collect(),
-            snapshot: snapshot.export().to_string(),
-            as_of: as_of.unwrap_or_else(|| self.shop.clock.now()),
-            orders_included: orders,
-        }
-    }
-
-    /// Reads the store back between two readings of the orders: only what stood still and is right is done.
-    async fn verify(
-        &self,
-        items: &[Item],
-        model: StockModel,
-        results: &mut Vec<(DueSku, Delivered)>,
-        figures: &mut Figures,
-    ) -> Result<(), Stopped> {
-        if items.is_empty() {
-            return Ok(());
-        }
-        let due: Vec<DueSku> = items.iter().map(|item| item.due.clone()).collect();
-        let skus: Vec<Sku> = due.iter().map(|item| item.sku.clone()).collect();
-        self.intake.pull().await?;
-        let (before, facts_before) = self.facts_of(&due)?;
-        let held: HashMap<Sku, HoldingKind> =
-            self.shop.store.holdings(&skus).await?.into_iter().map(|found| (found.sku, found.kind)).collect();
-        self.intake.pull().await?;
-        let (after, mut facts_after) = self.facts_of(&due)?;
-        let now = self.shop.clock.now();
-        for item in items {
-            let was = facts_before.get(&item.due.sku);
-            let is = facts_after.remove(&item.due.sku).unwrap_or_default();
-            let still = before == after && was.is_some_and(|was| was.claims == is.claims && was.counted == is.counted);
-            let wanted = after.and_then(|snapshot| self.item(&item.due, is, &snapshot, model, now));
-            let result = match (wanted, after, held.get(&item.due.sku)) {
-                (Some(wanted), Some(snapshot), Some(HoldingKind::Kept(Some(quantity), _)))
-                    if still && *quantity == wanted.target.write =>
-                {
-                    figures.delivered += 1;
-                    let moved = reconcile::moved_by_store(&wanted.facts.claims, model);
-                    Delivered::Stored { written: *quantity, moved, export: snapshot.export() }
-                }
-                _ => self.again(item, still, held.get(&item.due.sku), figures, now),
-            };
-            results.push((item.due.clone(), result));
-        }
-        Ok(())
-    }
-
-    fn again(
-        &self,
-        item: &Item,
-        still: bool,
-        held: Option<&HoldingKind>,
-        figures: &mut Figures,
-        now: Timestamp,
-    ) -> Delivered {
-        let why = if still {
-            figures.drifted += 1;
-            let found = match held {
-                Some(HoldingKind::Kept(Some(quantity), _)) => quantity.to_string(),
-                Some(HoldingKind::Kept(None, _)) => "nothing".to_owned(),
-                Some(HoldingKind::Unknown | HoldingKind::NotKept(_)) | None => "no such item".to_owned(),
-            };
-            format!("{} was written and {found} was read back", item.target.write)
-        } else {
-            figures.moved_meanwhile += 1;
-            "an order moved while the quantity was sent".to_owned()
-        };
-        let pause = if still {
-            retry::pause(item.due.attempts + 1, retry::FailureClass::Transient, None, fastrand::f64())
-        } else {
-            SignedDuration::ZERO
-        };
-        Delivered::Again { not_before: now.saturating_add(pause).unwrap_or(Timestamp::MAX), why }
     }
 
     async fn acknowledge(&self, figures: &mut Figures) -> Result<(), Stopped> {
@@ -482,10 +253,6 @@ impl Delivery {
         };
         Next(pause.unsigned_abs())
     }
-}
-
-fn known(facts: &ItemFacts) -> Option<reconcile::Acknowledged> {
-    facts.store.as_ref().and_then(|store| store.acknowledged)
 }
 
 #[async_trait]

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::evidence::{EvidenceTracker, Finding, Outcome};
 use super::{Next, Reconciler, Shop, chain};
-use crate::domain::OrderState;
 use crate::domain::retry::FailureClass;
+use crate::domain::{OrderId, OrderState};
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::files::{FileState, OpenFile};
 use crate::ledger::orders::{JournalledOrder, OrderFilter};
@@ -69,9 +69,12 @@ impl Orders {
         let mut tracker: MutexGuard<'_, _> = self.tracker.lock().unwrap_or_else(PoisonError::into_inner);
         let started = self.shop.clock.now();
         let mut figures = Figures::default();
-        let mut trouble = self.resume()?.err();
+        let mut trouble = self.resume(&mut figures)?.err();
         trouble = trouble.or(self.withdraw(&mut figures)?.err());
-        trouble = trouble.or(self.publish(&mut figures)?.err());
+        // While a staged file waits to be revealed, nothing else is written: the folder cannot be used.
+        if trouble.is_none() {
+            trouble = self.publish(&mut figures)?.err();
+        }
         trouble = trouble.or(self.observe(&mut tracker, &mut figures)?.err());
         self.report(trouble)?;
         if figures != Figures::default() {
@@ -83,19 +86,28 @@ impl Orders {
     }
 
     /// Brings files that a crash left half-way to where they can be seen.
-    fn resume(&self) -> Result<std::result::Result<(), EposError>> {
+    fn resume(&self, figures: &mut Figures) -> Result<std::result::Result<(), EposError>> {
         for file in self.shop.ledger.open_files()? {
             match file.state {
-                FileState::Staged => {
-                    if let Err(error) = self.reveal(&file)? {
-                        return Ok(Err(error));
+                FileState::Staged => match self.reveal(&file)? {
+                    Ok(()) => figures.published += 1,
+                    Err(error) if error.class == FailureClass::Permanent => {
+                        self.give_up(&file.order, &error, figures)?
                     }
-                }
+                    Err(error) => return Ok(Err(error)),
+                },
                 // A planned file is planned anew by `publish`: its order is still received.
                 FileState::Planned | FileState::Visible => {}
             }
         }
         Ok(Ok(()))
+    }
+
+    /// This order cannot be written. Nothing of it is visible; a person has to look.
+    fn give_up(&self, order: &OrderId, error: &EposError, figures: &mut Figures) -> Result<()> {
+        self.shop.ledger.order_unwritable(order, &chain(error), self.shop.clock.now())?;
+        figures.failed += 1;
+        Ok(())
     }
 
     /// Takes back what the store cancelled, unless the till was faster.
@@ -126,8 +138,7 @@ impl Orders {
             match self.publish_one(&order)? {
                 Ok(()) => figures.published += 1,
                 Err(error) if error.class == FailureClass::Permanent => {
-                    self.shop.ledger.order_unwritable(&order.order.id, &chain(&error), self.shop.clock.now())?;
-                    figures.failed += 1;
+                    self.give_up(&order.order.id, &error, figures)?
                 }
                 Err(error) => return Ok(Err(error)),
             }

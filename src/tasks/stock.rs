@@ -3,7 +3,6 @@
 //! Promises: what is read is a private copy of a file that had stopped changing; a file that cannot be believed goes to
 //! quarantine with its reason and changes nothing; a held export is asked about again at every activation.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,8 +49,6 @@ pub struct Stock {
 
 #[derive(Debug, Default)]
 struct Memory {
-    /// Files in the folder that have been dealt with: spares a query per file and sweep.
-    dealt_with: HashSet<String>,
     /// When each unsettled file was first found unsettled.
     unsettled: Vec<(String, Timestamp)>,
     noted_look: Option<Timestamp>,
@@ -79,11 +76,11 @@ impl Stock {
             }
         };
         self.shop.conditions(&[EXPORT_FOLDER], &[]);
-        self.note_look(&mut memory, now)?;
         self.report_unsettled(&mut memory, &look, now);
-        for export in self.newcomers(&mut memory, &look)? {
+        for export in self.newcomers(&look)? {
             self.take_in(&export)?;
         }
+        self.note_look(&mut memory, now)?;
         let held = self.ask_gate()?;
         while self.shop.ledger.prune_stock_rows(PRUNED_AT_ONCE)? > 0 {}
         Ok(if look.unsettled.is_empty() {
@@ -105,9 +102,12 @@ impl Stock {
         self.shop.conditions(&[EXPORT_FOLDER], &[trouble]);
     }
 
+    /// Notes how far back an export may date that appears while the agent is away.
     fn note_look(&self, memory: &mut Memory, now: Timestamp) -> Result<()> {
         if memory.noted_look.is_none_or(|noted| now.duration_since(noted) >= NOTE_LOOK_EVERY) {
-            self.shop.ledger.set_fact(facts::LAST_LOOK, Some(&now.to_string()))?;
+            if let Some(look) = self.shop.epos.last_look() {
+                self.shop.ledger.set_fact(facts::LAST_LOOK, Some(&look.to_string()))?;
+            }
             memory.noted_look = Some(now);
         }
         Ok(())
@@ -141,18 +141,16 @@ impl Stock {
         self.shop.conditions(&[EXPORT_UNSETTLED], &troubles);
     }
 
-    fn newcomers(&self, memory: &mut Memory, look: &ExportLook) -> Result<Vec<SettledExport>> {
+    /// Exports that the ledger does not know yet; the others are set aside.
+    fn newcomers(&self, look: &ExportLook) -> Result<Vec<SettledExport>> {
         let mut newcomers = Vec::new();
-        let mut dealt_with = HashSet::with_capacity(look.settled.len());
         for export in &look.settled {
-            let identity = export.identity();
-            if memory.dealt_with.contains(&identity) || self.shop.ledger.knows_export(&identity)? {
-                dealt_with.insert(identity);
+            if self.shop.ledger.knows_export(&export.identity())? {
+                self.shop.epos.set_aside(export);
             } else {
                 newcomers.push(export.clone());
             }
         }
-        memory.dealt_with = dealt_with;
         Ok(newcomers)
     }
 

@@ -1,0 +1,66 @@
+//! The web store: settings, the HTTPS client, and one adapter per make of store.
+//!
+//! Promises: [`connect`] hands out a [`CentralStore`] only for settings that make sense; failures are classified where
+//! they are known (`failure`), and no token ever reaches a log, an error or a debug print.
+//! Does not promise that the store can be reached: [`CentralStore::probe`] finds out, and nothing is asked before.
+
+mod client;
+mod failure;
+mod magento;
+mod secret;
+pub mod settings;
+mod store_api;
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
+
+use crate::ports::CentralStore;
+
+pub use secret::Secret;
+pub use settings::{MagentoSettings, Mode, SettingsError, StoreApiSettings, StoreKind, StoreSettings};
+
+/// The contract of our own store API, OpenAPI 3.1, for whoever builds the other side of it.
+pub const STORE_API_CONTRACT: &str = include_str!("central/store_api/openapi.json");
+
+/// Checks the settings, reads token and certificates, and sets up the client. No request is made.
+///
+/// # Errors
+/// When a setting makes no sense, or the token or the certificates cannot be read; names the key.
+pub fn connect(settings: &StoreSettings) -> Result<Arc<dyn CentralStore>, SettingsError> {
+    settings.validate()?;
+    let token = settings.read_token()?;
+    Ok(match settings.kind {
+        StoreKind::Magento => {
+            let client = client::Client::new(settings, &token, magento::explain)?;
+            Arc::new(magento::Magento::new(client, settings))
+        }
+        StoreKind::StoreApi => {
+            let client = client::Client::new(settings, &token, store_api::explain)?;
+            Arc::new(store_api::StoreApi::new(client, settings))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_handed_out_for_sensible_settings_only_and_without_a_request() {
+        for kind in [StoreKind::Magento, StoreKind::StoreApi] {
+            let plain = StoreSettings::new(kind, "http://127.0.0.1:1");
+            let settings = StoreSettings {
+                token: Some(Secret::new("t")),
+                batch: 7,
+                ..StoreSettings::new(kind, "https://127.0.0.1:1/shop/")
+            };
+            assert_eq!(connect(&settings).unwrap().batch_size(), 7);
+            let Err(why) = connect(&plain) else { panic!("plain http") };
+            assert!(why.to_string().starts_with("store.url: must begin with https://"), "{why}");
+            let broken = StoreSettings { token: Some(Secret::new("a\nb")), ..settings };
+            let Err(why) = connect(&broken) else { panic!("a line break in the token") };
+            assert!(why.to_string().starts_with("store.token: "), "{why}");
+        }
+    }
+}

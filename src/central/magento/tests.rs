@@ -1,0 +1,512 @@
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::central::testing::{Answer, Asked, FakeStore, recorded, says, settings};
+use crate::central::{Secret, StoreKind};
+use crate::domain::{OrderId, Quantity};
+use crate::ports::{HoldingKind, Stage, StockItem, WriteOutcome};
+
+fn shop(store: &FakeStore) -> Magento {
+    let own = MagentoSettings { source: "store_a".into(), ..MagentoSettings::default() };
+    with(store, own)
+}
+
+fn with(store: &FakeStore, own: MagentoSettings) -> Magento {
+    let settings = StoreSettings { magento: Some(own), ..settings(StoreKind::Magento, store) };
+    Magento::new(Client::new(&settings, &Secret::new("t"), explain).unwrap(), &settings)
+}
+
+fn sku(text: &str) -> Sku {
+    Sku::new(text).unwrap()
+}
+
+fn skus(texts: &[&str]) -> Vec<Sku> {
+    texts.iter().map(|text| sku(text)).collect()
+}
+
+fn item(text: &str, quantity: &str) -> StockItem {
+    StockItem { sku: sku(text), quantity: Quantity::parse(quantity).unwrap(), if_version: None }
+}
+
+fn batch(items: Vec<StockItem>) -> StockBatch {
+    StockBatch { items, snapshot: "1".into(), as_of: Timestamp::UNIX_EPOCH, orders_included: Vec::new() }
+}
+
+/// What became of each, in the order of the SKUs.
+fn outcomes(mut written: Vec<Written>) -> Vec<(String, WriteOutcome)> {
+    written.sort_by(|a, b| a.sku.cmp(&b.sku));
+    written.into_iter().map(|one| (one.sku.to_string(), one.outcome)).collect()
+}
+
+fn is_stocks(asked: &Asked) -> bool {
+    asked.line() == "GET /rest/V1/inventory/stocks"
+}
+
+/// With MSI on; everything but the question for the mode is up to `script`.
+fn msi(mut script: impl FnMut(&Asked) -> Answer + Send + 'static) -> FakeStore {
+    FakeStore::with(move |asked| if is_stocks(asked) { says(200, recorded!("stocks.json")) } else { script(asked) })
+}
+
+/// With MSI off.
+fn legacy(mut script: impl FnMut(&Asked) -> Answer + Send + 'static) -> FakeStore {
+    FakeStore::with(move |asked| match is_stocks(asked) {
+        true => says(404, recorded!("legacy-inventory-stocks.json")),
+        false => script(asked),
+    })
+}
+
+// ------------------------------------------------------------------------------------------------------------ the mode
+
+#[tokio::test]
+async fn the_store_is_asked_how_it_keeps_its_stock() {
+    let date = vec![("Date", "Mon, 23 Nov 2026 16:31:24 GMT".to_owned())];
+    let store = FakeStore::in_turn([
+        Answer::Says(200, date, recorded!("stocks.json").into()),
+        says(404, recorded!("legacy-inventory-stocks.json")),
+    ]);
+    let shop = shop(&store);
+    let facts = shop.probe().await.unwrap();
+    assert_eq!(facts.model, StockModel::PhysicalPlusReservations);
+    assert_eq!(facts.clock.unwrap().to_string(), "2026-11-23T16:31:24Z");
+    assert_eq!(facts.shown, "Magento with MSI, source store_a");
+    assert_eq!(shop.probe().await.unwrap().model, StockModel::DeductAtPlacement);
+}
+
+#[tokio::test]
+async fn neither_a_refused_token_nor_a_missing_page_is_taken_for_a_mode() {
+    let store = FakeStore::in_turn([
+        says(401, recorded!("err-401-bearer-not-enabled.json")),
+        says(404, "<html>nothing here</html>"),
+        says(503, recorded!("err-503-maintenance.html")),
+    ]);
+    let shop = shop(&store);
+    for class in [FailureClass::Permanent, FailureClass::Permanent, FailureClass::Transient] {
+        assert_eq!(shop.probe().await.unwrap_err().class, class);
+    }
+}
+
+#[tokio::test]
+async fn a_configured_mode_that_the_store_contradicts_is_an_error() {
+    let store = msi(|_| says(500, ""));
+    let own = MagentoSettings { mode: Mode::Legacy, ..MagentoSettings::default() };
+    let error = with(&store, own).probe().await.unwrap_err();
+    assert_eq!(error.class, FailureClass::Permanent);
+    assert!(error.what.contains("keeps its stock by source, but `magento.mode` is \"legacy\""), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_view_stands_in_every_path() {
+    let store = FakeStore::in_turn([says(200, recorded!("stocks.json"))]);
+    let own = MagentoSettings { store_view: Some("de".into()), ..MagentoSettings::default() };
+    with(&store, own).probe().await.unwrap();
+    assert_eq!(store.lines(), ["GET /rest/de/V1/inventory/stocks"]);
+}
+
+// ------------------------------------------------------------------------------------------------------------ holdings
+
+#[tokio::test]
+async fn holdings_tell_known_from_unknown_and_from_what_has_no_quantity() {
+    let products = r#"{"items":[{"sku":"SKU-020","type_id":"simple"},{"sku":"SKU-023","type_id":"simple"},
+        {"sku":"NEW","type_id":"simple"},{"sku":"TEE","type_id":"configurable"}],"total_count":4}"#;
+    let store = msi(move |asked| match asked.line().as_str() {
+        "GET /rest/V1/products" => says(200, products),
+        _ => says(200, recorded!("source-items-by-sku-and-source.json")),
+    });
+    let asked = skus(&["sku-020", "SKU-023", "NEW", "TEE", "NO-SUCH"]);
+    let mut held = shop(&store).holdings(&asked).await.unwrap();
+    held.sort_by_key(|holding| asked.iter().position(|sku| *sku == holding.sku));
+    let kinds: Vec<HoldingKind> = held.into_iter().map(|holding| holding.kind).collect();
+    assert_eq!(kinds[0], HoldingKind::Kept(Some(7.into()), None), "SKUs are matched without regard to case");
+    assert_eq!(kinds[1], HoldingKind::Kept(Some(8.into()), None));
+    assert_eq!(kinds[2], HoldingKind::Kept(None, None));
+    assert!(matches!(&kinds[3], HoldingKind::NotKept(why) if why.contains("configurable")), "{:?}", kinds[3]);
+    assert_eq!(kinds[4], HoldingKind::Unknown);
+    let question = &store.asked()[2].path;
+    assert!(question.contains("[value]=store_a&"), "{question}");
+    assert!(question.contains("[value]=sku-020%2CSKU-023%2CNEW&"), "only known ones are asked for: {question}");
+}
+
+#[tokio::test]
+async fn holdings_of_recorded_answers_with_odd_skus() {
+    let store = msi(|asked| match asked.line().as_str() {
+        "GET /rest/V1/products" => says(200, recorded!("products-by-skus.json")),
+        _ => says(200, recorded!("source-items-empty-fields.json")),
+    });
+    let asked = skus(&["AB/12", "GRÜN-Ü1", "A&B-7", "100%-WOLLE+1", "SKU MIT LEER", "GRUN-U1", "A,B"]);
+    let held = shop(&store).holdings(&asked).await.unwrap();
+    let unknown: Vec<&str> =
+        held.iter().filter(|it| it.kind == HoldingKind::Unknown).map(|it| it.sku.as_str()).collect();
+    assert_eq!(unknown, ["GRUN-U1", "A,B"], "an umlaut is no plain letter, whatever the database thinks");
+    assert_eq!(held.len(), 7);
+    let question = &store.asked()[1].path;
+    assert!(question.contains("[value]=AB%2F12%2CGR%C3%9CN-%C3%9C1%2CA%26B-7%2C100%25-WOLLE%2B1%2C"), "{question}");
+    assert!(question.contains("[filters][1][conditionType]=eq&"), "a comma cannot stand in a list: {question}");
+}
+
+#[tokio::test]
+async fn nothing_known_is_one_question() {
+    let store = msi(|_| says(200, recorded!("products-empty-fields.json")));
+    let held = shop(&store).holdings(&skus(&["A", "B"])).await.unwrap();
+    assert!(held.iter().all(|it| it.kind == HoldingKind::Unknown));
+    assert_eq!(store.lines(), ["GET /rest/V1/inventory/stocks", "GET /rest/V1/products"]);
+}
+
+#[tokio::test]
+async fn many_skus_are_asked_for_in_addresses_of_bearable_length() {
+    let store = msi(|_| says(200, recorded!("products-empty-fields.json")));
+    let many: Vec<Sku> = (0..250).map(|n| sku(&format!("ÄÖÜ-{n}-{}", "ü".repeat(30)))).collect();
+    assert_eq!(shop(&store).holdings(&many).await.unwrap().len(), 250);
+    assert!(store.asked().iter().all(|asked| asked.path.len() < 6_500));
+}
+
+#[tokio::test]
+async fn a_page_limit_of_the_shop_splits_the_question_for_products() {
+    let store = msi(|asked| {
+        if asked.path.contains("[pageSize]=5") {
+            return says(400, recorded!("err-400-page-size-over-limit.json").replace("300", "2"));
+        }
+        let name = |name: &str| format!("{{\"sku\":\"{name}\",\"type_id\":\"simple\",\"quantity\":1}}");
+        let named: Vec<String> = ["A", "B", "C", "D", "E"]
+            .iter()
+            .filter(|it| {
+                asked.path.contains(&format!("[value]={it}%2C"))
+                    || asked.path.contains(&format!("%2C{it}&"))
+                    || asked.path.contains(&format!("[value]={it}&"))
+            })
+            .map(|it| name(it))
+            .collect();
+        says(200, format!("{{\"items\":[{}],\"total_count\":9}}", named.join(",")))
+    });
+    let held = shop(&store).holdings(&skus(&["A", "B", "C", "D", "E"])).await.unwrap();
+    assert!(held.iter().all(|it| it.kind == HoldingKind::Kept(Some(1.into()), None)), "{held:?}");
+}
+
+#[tokio::test]
+async fn without_the_catalogues_right_stock_is_still_read_and_the_lack_is_shown() {
+    let store = msi(|asked| match asked.line().as_str() {
+        "GET /rest/V1/products" => says(401, recorded!("err-401-bearer-not-enabled.json")),
+        _ => says(200, recorded!("source-items-by-sku-and-source.json")),
+    });
+    let shop = shop(&store);
+    for _ in 0..2 {
+        let held = shop.holdings(&skus(&["SKU-020"])).await.unwrap();
+        assert_eq!(held[0].kind, HoldingKind::Kept(Some(7.into()), None));
+    }
+    let products = store.lines().iter().filter(|line| line.ends_with("/products")).count();
+    assert_eq!(products, 1, "it is asked once");
+    assert!(shop.shown(Keeping::BySource).contains("Magento_Catalog::products"));
+}
+
+#[tokio::test]
+async fn a_token_that_may_nothing_is_no_lack_of_one_right() {
+    let store = msi(|_| says(401, recorded!("err-401-bearer-not-enabled.json")));
+    assert_eq!(shop(&store).holdings(&skus(&["A"])).await.unwrap_err().class, FailureClass::Permanent);
+}
+
+#[tokio::test]
+async fn without_msi_each_stock_item_is_read() {
+    let products = r#"{"items":[{"sku":"A/1","type_id":"simple"},{"sku":"B","type_id":"simple"},
+        {"sku":"C","type_id":"simple"},{"sku":"D","type_id":"simple"}],"total_count":4}"#;
+    let store = legacy(move |asked| match asked.line().as_str() {
+        "GET /rest/V1/products" => says(200, products),
+        "GET /rest/V1/stockItems/A%2F1" => says(200, r#"{"qty":2.5,"manage_stock":true}"#),
+        "GET /rest/V1/stockItems/B" => says(200, recorded!("legacy-stock-item-get.json")),
+        "GET /rest/V1/stockItems/C" => says(200, r#"{"qty":2,"manage_stock":false}"#),
+        _ => says(404, recorded!("legacy-stock-item-get-404.json")),
+    });
+    let held = shop(&store).holdings(&skus(&["A/1", "B", "C", "D"])).await.unwrap();
+    assert_eq!(held[0].kind, HoldingKind::Kept(Some(Quantity::parse("2.5").unwrap()), None));
+    assert_eq!(held[1].kind, HoldingKind::Kept(None, None));
+    assert!(matches!(&held[2].kind, HoldingKind::NotKept(why) if why.contains("Manage Stock")));
+    assert_eq!(held[3].kind, HoldingKind::Unknown);
+}
+
+// ------------------------------------------------------------------------------------------------------- writing stock
+
+/// Takes source items as Magento does: the whole request or nothing; the SKU "BAD" is bad.
+fn takes(most: usize) -> FakeStore {
+    msi(move |asked| {
+        if asked.line() == "GET /rest/V1/inventory/sources/store_a" {
+            return says(200, recorded!("source-store-a.json"));
+        }
+        let body = asked.json();
+        let items = body["sourceItems"].as_array().unwrap();
+        if items.len() > most {
+            let over = recorded!("err-400-source-items-over-input-limit.json");
+            return says(400, over.replace("20", &most.to_string()));
+        }
+        match items.iter().any(|item| item["sku"].as_str().unwrap().starts_with("BAD")) {
+            true => says(400, recorded!("err-400-source-items-unknown-source.json")),
+            false => says(200, recorded!("source-items-post.json")),
+        }
+    })
+}
+
+fn posts(store: &FakeStore) -> Vec<usize> {
+    let post = |asked: &Asked| asked.json()["sourceItems"].as_array().map(Vec::len);
+    store.asked().iter().filter_map(post).collect()
+}
+
+#[tokio::test]
+async fn all_four_fields_are_written_and_nothing_in_stock_is_switched_off() {
+    let store = takes(100);
+    let shop = shop(&store);
+    let written = shop.write_stock(&batch(vec![item("A/1", "7"), item("B", "0"), item("C", "1.25678")])).await.unwrap();
+    let stored = |text: &str| WriteOutcome::Stored(Quantity::parse(text).unwrap());
+    let expected = [("A/1", stored("7")), ("B", stored("0")), ("C", stored("1.2567"))];
+    assert_eq!(outcomes(written), expected.map(|(name, outcome)| (name.to_owned(), outcome)));
+    let sent = store.asked()[1].json();
+    let row = |sku, quantity: Value, status| json!({"sku": sku, "source_code": "store_a", "quantity": quantity, "status": status});
+    let exact: Value = serde_json::from_str("1.2567").unwrap();
+    assert_eq!(sent["sourceItems"], json!([row("A/1", 7.into(), 1), row("B", 0.into(), 0), row("C", exact, 1)]));
+    shop.write_stock(&batch(vec![item("B", "1")])).await.unwrap();
+    assert_eq!(store.asked().len(), 3, "the mode is asked once");
+}
+
+#[tokio::test]
+async fn a_limit_of_the_shop_is_learned_and_remembered() {
+    let store = takes(20);
+    let shop = shop(&store);
+    let items: Vec<StockItem> = (0..50).map(|n| item(&format!("S{n}"), "1")).collect();
+    let written = shop.write_stock(&batch(items.clone())).await.unwrap();
+    assert_eq!((written.len(), posts(&store)), (50, vec![50, 20, 20, 10]));
+    assert_eq!(shop.batch_size(), 20);
+    shop.write_stock(&batch(items)).await.unwrap();
+    assert_eq!(posts(&store)[4..], [20, 20, 10]);
+}
+
+#[tokio::test]
+async fn one_bad_item_does_not_hinder_the_others() {
+    let store = takes(100);
+    let mut items: Vec<StockItem> = (0..99).map(|n| item(&format!("S{n}"), "1")).collect();
+    items.insert(41, item("BAD", "1"));
+    let written = shop(&store).write_stock(&batch(items)).await.unwrap();
+    let refused: Vec<Written> =
+        written.iter().filter(|one| matches!(one.outcome, WriteOutcome::Refused(_))).cloned().collect();
+    assert_eq!(outcomes(refused), [("BAD".to_owned(), WriteOutcome::Refused("Could not save Source Item".into()))]);
+    let stored = written.iter().filter(|one| matches!(one.outcome, WriteOutcome::Stored(_))).count();
+    assert_eq!((written.len(), stored), (100, 99));
+    assert!(posts(&store).len() <= 15, "{:?}", posts(&store));
+}
+
+#[tokio::test]
+async fn a_source_that_does_not_exist_is_named_instead_of_every_item() {
+    let store = msi(|asked| match asked.method.as_str() {
+        "POST" => says(400, recorded!("err-400-source-items-unknown-source.json")),
+        _ => says(404, recorded!("err-404-source.json")),
+    });
+    let error = shop(&store).write_stock(&batch(vec![item("A", "1"), item("B", "1")])).await.unwrap_err();
+    assert_eq!(error.class, FailureClass::Permanent);
+    assert!(error.what.contains("no source \"store_a\"") && error.what.contains("`magento.source`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_whatever_is_in_it_is_a_failure_and_not_a_hundred_bad_items() {
+    let store = msi(|asked| match asked.method.as_str() {
+        "POST" => says(400, recorded!("err-400-source-items-unknown-source.json")),
+        _ => says(200, recorded!("source-store-a.json")),
+    });
+    let items = (0..100).map(|n| item(&format!("S{n}"), "1")).collect();
+    let error = shop(&store).write_stock(&batch(items)).await.unwrap_err();
+    assert!(error.what.contains("Could not save Source Item"), "{error}");
+    assert!(posts(&store).len() < 30, "{:?}", posts(&store));
+}
+
+#[tokio::test]
+async fn bad_items_side_by_side_do_not_hinder_the_others() {
+    let store = takes(100);
+    let name = |n: usize| if n < 30 { format!("BAD{n}") } else { format!("S{n}") };
+    let items = (0..100).map(|n| item(&name(n), "1")).collect();
+    let written = shop(&store).write_stock(&batch(items)).await.unwrap();
+    let stored = written.iter().filter(|one| matches!(one.outcome, WriteOutcome::Stored(_))).count();
+    assert_eq!((written.len(), stored), (100, 70));
+}
+
+#[tokio::test]
+async fn what_magento_would_store_otherwise_than_said_is_not_sent() {
+    let store = takes(100);
+    let long = "x".repeat(65);
+    let items = vec![item(" A", "1"), item(&long, "1"), item("B", "100000000"), item("C", "1"), item("c", "2")];
+    let written = outcomes(shop(&store).write_stock(&batch(items)).await.unwrap());
+    let refused: Vec<&str> = written
+        .iter()
+        .filter(|(_, outcome)| matches!(outcome, WriteOutcome::Refused(_)))
+        .map(|(sku, _)| sku.as_str())
+        .collect();
+    assert_eq!(refused, [" A", "B", "c", long.as_str()]);
+    assert_eq!(posts(&store), [1]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_leaves_it_open_whether_stock_was_written() {
+    for answer in [Answer::Nothing, Answer::BreaksOff, says(500, recorded!("err-500-database-down.txt"))] {
+        let store = msi(move |_| answer.clone());
+        let error = shop(&store).write_stock(&batch(vec![item("A", "1")])).await.unwrap_err();
+        assert_eq!((error.class, error.maybe_done), (FailureClass::Transient, true));
+    }
+}
+
+#[tokio::test]
+async fn a_store_whose_msi_was_switched_off_is_asked_again() {
+    let mut on = true;
+    let store = FakeStore::with(move |asked| match (is_stocks(asked), asked.method.as_str()) {
+        (true, _) if std::mem::take(&mut on) => says(200, recorded!("stocks.json")),
+        (_, "PUT") => says(200, recorded!("legacy-stock-item-put.json")),
+        _ => says(404, recorded!("err-404-route.json")),
+    });
+    let shop = shop(&store);
+    assert!(shop.write_stock(&batch(vec![item("A", "1")])).await.is_err());
+    assert_eq!(shop.probe().await.unwrap().model, StockModel::DeductAtPlacement);
+}
+
+#[tokio::test]
+async fn without_msi_each_product_is_written_by_its_encoded_name() {
+    let store = legacy(|asked| match asked.line().as_str() {
+        "PUT /rest/V1/products/NO-SUCH/stockItems/1" => says(404, recorded!("legacy-stock-item-put-404.json")),
+        "PUT /rest/V1/products/B%2FLOCKED/stockItems/1" => says(404, "<html>Not Found</html>"),
+        _ => says(200, recorded!("legacy-stock-item-put.json")),
+    });
+    let items = vec![item("AB/12", "0"), item("B/LOCKED", "1"), item("GRÜN", "3.5"), item("NO-SUCH", "1")];
+    let written = outcomes(shop(&store).write_stock(&batch(items)).await.unwrap());
+    assert_eq!(written[0].1, WriteOutcome::Stored(Quantity::ZERO));
+    assert!(matches!(&written[1].1, WriteOutcome::Refused(why) if why.contains("AllowEncodedSlashes")));
+    assert_eq!(written[3].1, WriteOutcome::Unknown);
+    let asked = store.asked();
+    assert_eq!(asked[1].line(), "PUT /rest/V1/products/AB%2F12/stockItems/1");
+    assert_eq!(asked[1].json(), json!({"stockItem": {"qty": 0, "is_in_stock": false}}));
+    assert_eq!(asked[3].line(), "PUT /rest/V1/products/GR%C3%9CN/stockItems/1");
+    assert_eq!(asked[3].body, r#"{"stockItem":{"is_in_stock":true,"qty":3.5}}"#);
+}
+
+// ------------------------------------------------------------------------------------------------------------ comments
+
+fn taken() -> Acknowledgement {
+    Acknowledgement {
+        order: OrderId("19".into()),
+        number: "000000019".into(),
+        stage: Stage::Consumed,
+        reference: "web_000000019.csv \u{1F600}<b>".into(),
+        at: "2026-11-23T16:35:00Z".parse().unwrap(),
+        idempotency_key: "19:consumed".into(),
+    }
+}
+
+/// An order with comments; `lose` answers are lost after the comment was written, `refuse` statuses are refused.
+fn commented(mut lose: usize, refuse: &'static str) -> FakeStore {
+    let mut comments: Vec<Value> = vec![json!({"comment": null}), json!({"comment": "by hand"})];
+    let mut status = "pending";
+    FakeStore::with(move |asked| {
+        if asked.method == "GET" {
+            return says(200, json!({"status": status, "status_histories": comments}).to_string());
+        }
+        let body = asked.json();
+        if body["statusHistory"]["status"] == refuse {
+            status = "processing";
+            return says(400, recorded!("comment-400-status.json"));
+        }
+        comments.push(body["statusHistory"].clone());
+        if lose > 0 {
+            lose -= 1;
+            return Answer::Nothing;
+        }
+        says(200, recorded!("comment.json"))
+    })
+}
+
+#[tokio::test]
+async fn an_order_gets_one_comment_with_its_present_status() {
+    let store = commented(0, "none");
+    let shop = shop(&store);
+    shop.acknowledge(&taken()).await.unwrap();
+    shop.acknowledge(&taken()).await.unwrap();
+    let order = "GET /rest/V1/orders/19";
+    assert_eq!(store.lines(), [order, "POST /rest/V1/orders/19/comments", order]);
+    let sent = &store.asked()[1].json()["statusHistory"];
+    let text = sent["comment"].as_str().unwrap();
+    assert!(
+        text.starts_with("The till took this order (web_000000019.csv b, 2026-11-23 16:35:00 UTC). [tillbridge:"),
+        "{text}"
+    );
+    assert_eq!((&sent["status"], &sent["is_customer_notified"]), (&json!("pending"), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_lost_answer_does_not_double_the_comment() {
+    let store = commented(1, "none");
+    let shop = shop(&store);
+    assert!(shop.acknowledge(&taken()).await.unwrap_err().maybe_done);
+    shop.acknowledge(&taken()).await.unwrap();
+    assert_eq!(store.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);
+}
+
+#[tokio::test]
+async fn another_message_is_another_comment() {
+    let store = commented(0, "none");
+    let shop = shop(&store);
+    shop.acknowledge(&taken()).await.unwrap();
+    let refused = Acknowledgement { stage: Stage::Rejected, idempotency_key: "19:rejected".into(), ..taken() };
+    shop.acknowledge(&refused).await.unwrap();
+    assert!(store.asked()[3].body.contains("The till refused this order"));
+}
+
+#[tokio::test]
+async fn a_status_that_moved_on_is_read_again() {
+    let store = commented(0, "pending");
+    shop(&store).acknowledge(&taken()).await.unwrap();
+    let sent: Vec<Value> = store.asked().iter().map(|asked| asked.json()["statusHistory"]["status"].clone()).collect();
+    assert_eq!(sent, [Value::Null, json!("pending"), Value::Null, json!("processing")]);
+}
+
+#[tokio::test]
+async fn a_status_that_is_never_right_is_left_out() {
+    let store = FakeStore::with(|asked| match asked.method.as_str() {
+        "GET" => says(200, recorded!("order-commented.json")),
+        _ if asked.body.contains("\"status\"") => says(400, recorded!("comment-400-status.json")),
+        _ => says(200, recorded!("comment.json")),
+    });
+    shop(&store).acknowledge(&taken()).await.unwrap();
+    assert_eq!(store.lines().iter().filter(|line| line.starts_with("POST")).count(), 3);
+}
+
+#[tokio::test]
+async fn an_order_that_is_gone_cannot_be_commented() {
+    let store = FakeStore::in_turn([says(404, recorded!("comment-404.json"))]);
+    assert_eq!(shop(&store).acknowledge(&taken()).await.unwrap_err().class, FailureClass::Permanent);
+}
+
+#[tokio::test]
+async fn without_acknowledgements_nothing_is_sent() {
+    let store = FakeStore::in_turn([]);
+    let own = MagentoSettings { acknowledge: false, ..MagentoSettings::default() };
+    with(&store, own).acknowledge(&taken()).await.unwrap();
+    assert_eq!(store.lines(), [""; 0]);
+}
+
+// --------------------------------------------------------------------------------------------------------------- check
+
+#[tokio::test]
+async fn check_tries_everything_and_changes_nothing() {
+    let store = msi(|asked| match asked.line().as_str() {
+        "GET /rest/V1/orders" => says(200, r#"{"items":[{"entity_id":1}],"total_count":27}"#),
+        "GET /rest/V1/inventory/sources/store_a" => says(200, recorded!("source-store-a.json")),
+        "POST /rest/V1/inventory/source-items" => says(400, recorded!("err-400-source-items-empty.json")),
+        "POST /rest/V1/orders/0/comments" => says(401, recorded!("err-401-acl-comment.json")),
+        _ => says(200, r#"{"items":null,"total_count":0}"#),
+    });
+    let lines = shop(&store).check().await;
+    let failed: Vec<&str> = lines.iter().filter(|line| !line.ok).map(|line| line.what.as_str()).collect();
+    assert_eq!(failed, ["the right to comment on orders"], "{lines:#?}");
+    assert_eq!(lines.len(), 9);
+    assert!(lines[2].found.contains("27"));
+    assert!(lines[4].found.contains("Store A"), "{lines:#?}");
+    assert!(lines[8].found.contains("Magento_Sales::comment"));
+    assert_eq!(posts(&store), [0], "an empty list");
+}
+
+#[tokio::test]
+async fn check_of_a_store_that_is_not_there_is_one_line() {
+    let store = FakeStore::in_turn([Answer::Nothing]);
+    let lines = shop(&store).check().await;
+    assert_eq!((lines.len(), lines[0].ok), (1, false));
+}

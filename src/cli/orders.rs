@@ -1,0 +1,199 @@
+//! `tillbridge orders list|show|export`.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use super::{CliError, CliResult, Exit, Format, is_running, ledger_of, output, person};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::domain::OrderState;
+use crate::domain::order::ORDER_STATES;
+use crate::ledger::Ledger;
+use crate::ledger::orders::{JournalledOrder, OrderFilter};
+use crate::ports::Clock;
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List orders, newest first
+    List {
+        /// Only orders in this state; may be given several times
+        #[arg(long = "status", value_name = "STATE", value_parser = state)]
+        states: Vec<OrderState>,
+        /// Only orders placed since this day or time (2026-03-14, or 2026-03-14T09:00:00Z)
+        #[arg(long, value_parser = moment)]
+        since: Option<Timestamp>,
+        /// At most so many; 0: all
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show one order: its lines, its files, its history
+    Show {
+        /// The order's number, or the web store's key
+        id: String,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Have orders written for the till
+    Export {
+        /// Numbers of the orders
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Also if the till has had the order before. It may then book it twice; this is recorded
+        #[arg(long)]
+        again: bool,
+        /// Who says so [default: the user at the keyboard]
+        #[arg(long)]
+        by: Option<String>,
+    },
+}
+
+fn state(word: &str) -> Result<OrderState, String> {
+    let known: Vec<&str> = ORDER_STATES.iter().map(|state| state.word()).collect();
+    OrderState::from_word(word).ok_or_else(|| format!("known states are {}", known.join(", ")))
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let day = |date: Date| date.to_zoned_datetime(TimeZone::system()).map(|zoned| zoned.timestamp());
+    text.parse()
+        .or_else(|_| text.parse::<Date>().and_then(day))
+        .map_err(|_| "write a day like 2026-03-14 or a time like 2026-03-14T09:00:00Z".to_owned())
+}
+
+/// Carries out an `orders` command.
+pub(super) fn orders(config: &Config, command: Command, out: &mut dyn Write) -> CliResult {
+    let ledger = ledger_of(config)?;
+    match command {
+        Command::List { states, since, limit, format } => {
+            list(&ledger, &OrderFilter { states, since, limit }, format, out)
+        }
+        Command::Show { id, format } => show(&ledger, &id, format, out),
+        Command::Export { ids, again, by } => {
+            let by = by.unwrap_or_else(person);
+            for id in &ids {
+                let asked = ledger.ask_for_order(id, again, &by, SystemClock.now())?;
+                writeln!(out, "Order {} will be written for the till.", output::shown(&asked.order.number))?;
+            }
+            if !is_running(config) {
+                writeln!(out, "No agent is running; that happens as soon as it does (tillbridge run).")?;
+            }
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn list(ledger: &Ledger, filter: &OrderFilter, format: Format, out: &mut dyn Write) -> CliResult {
+    let orders = ledger.orders(filter)?;
+    if format == Format::Json {
+        let rows: Vec<_> = orders.iter().map(as_json).collect();
+        return output::json(out, &rows);
+    }
+    let row = |order: &JournalledOrder| {
+        vec![
+            order.order.number.clone(),
+            output::local(order.order.placed_at),
+            order.state.to_string(),
+            order.order.lines.len().to_string(),
+            format!("{} {}", order.order.total, order.order.currency),
+            order.order.store_status.clone(),
+            remark(order),
+        ]
+    };
+    let header = ["number", "placed", "till", "lines", "total", "web store", "remark"];
+    let none = "No orders. (Orders appear here as soon as the agent has read them from the web store.)";
+    output::table(out, &header, orders.iter().map(row).collect(), none)?;
+    Ok(Exit::Done)
+}
+
+fn remark(order: &JournalledOrder) -> String {
+    match (&order.reason, order.before_our_time) {
+        (Some(reason), _) => reason.clone(),
+        (None, true) => "placed before the agent took over".to_owned(),
+        (None, false) => String::new(),
+    }
+}
+
+fn as_json(order: &JournalledOrder) -> serde_json::Value {
+    json!({
+        "id": order.order.id, "number": order.order.number, "placed_at": order.order.placed_at,
+        "state": order.state, "reason": order.reason, "files_written": order.copies,
+        "before_our_time": order.before_our_time, "received_at": order.received_at, "changed_at": order.changed_at,
+        "store_status": order.order.store_status, "standing": order.order.standing,
+        "currency": order.order.currency, "total": order.order.total.to_string(), "lines": order.order.lines,
+    })
+}
+
+fn show(ledger: &Ledger, id: &str, format: Format, out: &mut dyn Write) -> CliResult {
+    let Some(order) = ledger.order(id)? else {
+        let why = format!("there is no order {id} in the ledger; tillbridge orders list shows those that are");
+        return Err(CliError::Told(Exit::NotThere, why));
+    };
+    let files = ledger.files_of(&order.order.id)?;
+    let history = ledger.order_history(&order.order.id)?;
+    if format == Format::Json {
+        let mut value = as_json(&order);
+        value["files"] = json!(files);
+        value["history"] = json!(history);
+        return output::json(out, &value);
+    }
+    let shown = |text: &str| output::shown(text);
+    writeln!(
+        out,
+        "Order {} ({} in the web store) is {}",
+        shown(&order.order.number),
+        shown(&order.order.store_status),
+        order.state
+    )?;
+    let why = remark(&order);
+    if !why.is_empty() {
+        writeln!(out, "  {}", shown(&why))?;
+    }
+    writeln!(out)?;
+    let lines = order.order.lines.iter().map(|line| {
+        [
+            line.sku.to_string(),
+            line.name.clone(),
+            line.ordered.to_string(),
+            line.cancelled.to_string(),
+            line.shipped.to_string(),
+            line.refunded.to_string(),
+        ]
+        .to_vec()
+    });
+    output::table(
+        out,
+        &["sku", "name", "ordered", "cancelled", "shipped", "refunded"],
+        lines.collect(),
+        "It has no lines.",
+    )?;
+    writeln!(out)?;
+    let files = files.into_iter().map(|file| {
+        vec![
+            file.name,
+            file.state,
+            output::local_or_dash(file.visible_at),
+            output::local_or_dash(file.ended_at),
+            file.evidence.unwrap_or_default(),
+        ]
+    });
+    output::table(
+        out,
+        &["file", "state", "visible since", "ended", "evidence"],
+        files.collect(),
+        "No file was written for it yet.",
+    )?;
+    writeln!(out)?;
+    let history = history
+        .into_iter()
+        .map(|entry| vec![output::local(entry.at), entry.what, entry.detail.unwrap_or_default(), entry.by]);
+    output::table(out, &["when", "what", "particulars", "by"], history.collect(), "")?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,113 @@
+//! `tillbridge status`: how the agent is, for a shop manager.
+
+use std::io::{self, Write};
+
+use super::{CliResult, Exit, Format, is_running, ledger_of, output};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::domain::OrderState;
+use crate::health::{self, ExportShown, Report, Standing};
+use crate::ledger::conditions::Severity;
+use crate::ports::Clock;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Shows the report; exit code 3 when a person should act, 69 when no agent runs.
+pub(super) fn status(config: &Config, args: &Args, out: &mut dyn Write) -> CliResult {
+    let ledger = ledger_of(config)?;
+    let running = is_running(config);
+    let report = health::report(&ledger, &config.epos.account, None, running, SystemClock.now())?;
+    match args.format {
+        Format::Json => {
+            output::json(out, &report)?;
+        }
+        Format::Table => print(out, &report)?,
+    }
+    Ok(match report.status {
+        _ if !running => Exit::NotRunning,
+        Standing::Error | Standing::Warning => Exit::Found,
+        Standing::Ok | Standing::Paused => Exit::Done,
+    })
+}
+
+fn print(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let word = match (report.running, report.status) {
+        (false, _) => "is NOT running (start it with: tillbridge run)",
+        (true, Standing::Ok) => "is well",
+        (true, Standing::Warning) => "works, and someone should look",
+        (true, Standing::Error) => "cannot do all of its work",
+        (true, Standing::Paused) => "is paused",
+    };
+    writeln!(out, "Tillbridge {} for {} {word}.", report.version, report.account)?;
+    if let Some(paused) = &report.paused {
+        writeln!(out, "Paused by {paused}. Go on with: tillbridge sync resume")?;
+    }
+    conditions(out, report)?;
+    writeln!(out)?;
+    writeln!(out, "Web store          {}", report.store.as_deref().unwrap_or("not asked yet"))?;
+    writeln!(out, "Last export seen   {}", export(report.last_export.as_ref()))?;
+    writeln!(out, "Export that counts {}", export(report.admitted_export.as_ref()))?;
+    writeln!(out, "Stock last sent    {}", output::local_or_dash(report.stock_sent_at))?;
+    let waits = report.outbox_age_seconds.map_or(String::new(), |age| format!(", the oldest for {age} s"));
+    writeln!(
+        out,
+        "Waiting to be sent {} item(s), {} order note(s){waits}",
+        report.outbox.stock, report.outbox.acknowledgements
+    )?;
+    orders(out, report)
+}
+
+fn conditions(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    for condition in &report.conditions {
+        let mark = match condition.severity {
+            Severity::Error => '✗',
+            Severity::Warning => '!',
+            Severity::Notice => 'i',
+        };
+        writeln!(out)?;
+        writeln!(
+            out,
+            "{mark} {} [{}, since {}]",
+            output::shown(&condition.text),
+            condition.code,
+            output::local(condition.since)
+        )?;
+        writeln!(out, "  → {}", output::shown(&condition.remedy))?;
+    }
+    Ok(())
+}
+
+fn export(export: Option<&ExportShown>) -> String {
+    export.map_or_else(
+        || "none yet".to_owned(),
+        |export| {
+            let name = output::shown(&export.name);
+            format!("{name}, {} item(s), {} at {}", export.items, export.state, output::local(export.seen_at))
+        },
+    )
+}
+
+fn orders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let counts: Vec<String> = report
+        .orders
+        .iter()
+        .filter(|count| count.orders > 0)
+        .map(|count| format!("{} {}", count.orders, count.state))
+        .collect();
+    let counts = if counts.is_empty() { "none yet".to_owned() } else { counts.join(", ") };
+    writeln!(out, "Orders             {counts}")?;
+    for waiting in &report.waiting_for_till {
+        let (number, since) = (output::shown(&waiting.number), output::local(waiting.since));
+        writeln!(out, "  order {number} waits for the till since {since}")?;
+    }
+    if report.orders_in(OrderState::Rejected) + report.orders_in(OrderState::Failed) > 0 {
+        writeln!(out, "  see them with: tillbridge orders list --status rejected --status failed")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! `tillbridge stock explain|approve`: why the store has the quantity that it has.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{CliError, CliResult, Exit, Format, ledger_of, output, person, stock_preview};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::domain::reconcile::{self, StockModel, Target, Term};
+use crate::domain::{Quantity, Sku};
+use crate::ledger::{Ledger, facts};
+use crate::ports::Clock;
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Account for every unit between the till's count and the web store's quantity of one item
+    Explain {
+        /// The item
+        sku: String,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Show what an export would do, without doing it
+    Preview(stock_preview::Args),
+    /// Let an export through that the shrink guard holds
+    Approve {
+        /// Who says so [default: the user at the keyboard]
+        #[arg(long)]
+        by: Option<String>,
+    },
+}
+
+/// Carries out a `stock` command.
+pub(super) fn stock(config: &Config, command: Command, out: &mut dyn Write) -> CliResult {
+    let ledger = ledger_of(config)?;
+    match command {
+        Command::Explain { sku, format } => explain(config, &ledger, &sku, format, out),
+        Command::Preview(args) => stock_preview::preview(config, &args, out),
+        Command::Approve { by } => {
+            let held = ledger.approve_held(&by.unwrap_or_else(person), SystemClock.now())?;
+            writeln!(
+                out,
+                "Approved: {} with {} item(s). It is used at the agent's next look.",
+                output::shown(&held.name),
+                held.skus
+            )?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Everything about one item.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    sku: String,
+    counted: Quantity,
+    export: String,
+    export_made_at: Timestamp,
+    export_fingerprint: String,
+    line: u64,
+    /// Orders taken by then were deducted in the export.
+    evidence_until: Option<Timestamp>,
+    model: StockModel,
+    terms: Vec<Term>,
+    sellable: Quantity,
+    write: Quantity,
+    deducted_orders: Vec<String>,
+    store: Option<StoreSide>,
+    due: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct StoreSide {
+    sent: Option<Quantity>,
+    sent_at: Option<Timestamp>,
+    expected_now: Option<Quantity>,
+    answer: String,
+    checked_at: Timestamp,
+}
+
+/// How the store keeps its books, as the agent found out.
+pub(super) fn model_of(ledger: &Ledger) -> Result<Option<StockModel>, CliError> {
+    Ok(ledger.fact(facts::STORE_MODEL)?.as_deref().and_then(StockModel::from_word))
+}
+
+fn explain(config: &Config, ledger: &Ledger, text: &str, format: Format, out: &mut dyn Write) -> CliResult {
+    let sku = Sku::new(text).map_err(|error| CliError::Told(Exit::NotThere, error.to_string()))?;
+    let explanation = explanation(config, ledger, &sku)?;
+    if format == Format::Json {
+        return output::json(out, &explanation);
+    }
+    print(out, &explanation)?;
+    Ok(Exit::Done)
+}
+
+fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanation, CliError> {
+    let not_there = |why: String| CliError::Told(Exit::NotThere, why);
+    let Some(export) = ledger.admitted_export()? else {
+        return Err(not_there("no export counts yet, so there is nothing to explain; see tillbridge status".into()));
+    };
+    let (snapshot, mut found) = ledger.item_facts(std::slice::from_ref(sku))?;
+    let item = found.remove(sku).unwrap_or_default();
+    let (Some(snapshot), Some(counted)) = (snapshot, &item.counted) else {
+        return Err(not_there(format!(
+            "{sku} is not in {}, the export that counts; the web store keeps what it has",
+            export.name
+        )));
+    };
+    let Some(model) = model_of(ledger)? else {
+        return Err(not_there(
+            "the web store has not been reached yet, so it is not known how it keeps its books; see tillbridge status"
+                .into(),
+        ));
+    };
+    let shown = config.tasks(Timestamp::MIN).shown_of(sku.as_str());
+    let Target { counted: units, sellable, write, terms } =
+        reconcile::reconcile(&snapshot, counted, &item.claims, &shown, model);
+    let moved = reconcile::moved_by_store(&item.claims, model);
+    let deducted = |claim: &&reconcile::Claim| {
+        claim.taken.is_some_and(|taken| snapshot.deducted(taken.units, Some(taken.at)).is_positive())
+    };
+    let store = item.store.as_ref().map(|store| StoreSide {
+        sent: store.acknowledged.map(|last| last.written),
+        sent_at: store.written_at,
+        expected_now: store.acknowledged.map(|last| reconcile::expected(last, moved)),
+        answer: store.answer.clone(),
+        checked_at: store.checked_at,
+    });
+    Ok(Explanation {
+        sku: sku.to_string(),
+        counted: units,
+        export: export.name,
+        export_made_at: export.timing.shown(),
+        export_fingerprint: export.fingerprint,
+        line: counted.line,
+        evidence_until: snapshot.evidence_until(),
+        model,
+        terms,
+        sellable,
+        write,
+        deducted_orders: item.claims.iter().filter(deducted).map(|claim| claim.number.clone()).collect(),
+        store,
+        due: ledger.is_due(sku)?,
+    })
+}
+
+fn print(out: &mut dyn Write, item: &Explanation) -> io::Result<()> {
+    let row = |out: &mut dyn Write, units: &str, what: &str| writeln!(out, "  {units:>8}  {what}");
+    writeln!(out, "{}", output::shown(&item.sku))?;
+    let from = if item.line == 0 {
+        "filled in, it was missing from the export".to_owned()
+    } else {
+        format!("line {}", item.line)
+    };
+    let counted = format!(
+        "the till's count, from {} of {}, {from}",
+        output::shown(&item.export),
+        output::local(item.export_made_at)
+    );
+    row(out, &item.counted.to_string(), &counted)?;
+    for term in &item.terms {
+        let change = term.change();
+        let sign = if change < Quantity::ZERO { String::new() } else { "+".to_owned() };
+        row(out, &format!("{sign}{change}"), &output::shown(&sentence(term)))?;
+    }
+    row(out, "————————", "")?;
+    row(out, &item.write.to_string(), &format!("for the web store ({} can be sold)", item.sellable))?;
+    if !item.deducted_orders.is_empty() {
+        writeln!(
+            out,
+            "The till's count is already without order(s) {}.",
+            output::shown(&item.deducted_orders.join(", "))
+        )?;
+    }
+    match &item.store {
+        Some(store) => match (store.sent, store.sent_at) {
+            (Some(sent), Some(at)) => {
+                writeln!(
+                    out,
+                    "Sent: {sent} at {}; the web store answered: {}.",
+                    output::local(at),
+                    output::shown(&store.answer)
+                )?;
+            }
+            (Some(_), None) | (None, _) => {
+                writeln!(
+                    out,
+                    "Not sent; the web store at {}: {}.",
+                    output::local(store.checked_at),
+                    output::shown(&store.answer)
+                )?;
+            }
+        },
+        None => writeln!(out, "Not sent yet.")?,
+    }
+    if let Some(StoreSide { sent: Some(sent), expected_now: Some(expected), .. }) = &item.store
+        && sent != expected
+    {
+        writeln!(
+            out,
+            "Since then the web store itself has moved it to {expected} (orders placed, cancelled or shipped there)."
+        )?;
+    }
+    if item.due {
+        writeln!(out, "It is due to be sent.")?;
+    }
+    Ok(())
+}
+
+fn sentence(term: &Term) -> String {
+    match term {
+        Term::NegativeCount { .. } => "the till counts less than nothing; that is nothing to sell".into(),
+        Term::NotYetDeducted { number, .. } => {
+            format!("order {number}: the till had not taken it out when it exported")
+        }
+        Term::Buffer { .. } => "kept back (stock.buffer)".into(),
+        Term::ShownAtMost { .. } => "more than the most to show (stock.show_at_most)".into(),
+        Term::ShownAtLeast { .. } => "the fewest to show (show_at_least)".into(),
+        Term::Reserved { number, .. } => format!("order {number}: the web store subtracts its own reservation for it"),
+        Term::RaisedToZero { .. } => "a web store cannot hold less than nothing".into(),
+    }
+}

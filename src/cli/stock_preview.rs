@@ -1,0 +1,271 @@
+//! `tillbridge stock preview FILE`: what an export would do, without doing it.
+//!
+//! Promises: neither the ledger nor the web store nor the file is changed; the rows go into a ledger of their own that
+//! is thrown away.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::stock::model_of;
+use super::{CliError, CliResult, Exit, Format, ledger_of, output, runtime};
+use crate::central;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::domain::gate::{self, Candidate, Facts, Policy, Rules, Verdict};
+use crate::domain::reconcile::{self, StockModel};
+use crate::domain::stock::{Counted, Timing};
+use crate::domain::{AdmittedSnapshot, ExportId, Quantity, Sku};
+use crate::epos::FolderEpos;
+use crate::ledger::stock::RowWriter;
+use crate::ledger::{Ledger, LedgerError};
+use crate::ports::{Clock, Epos, ReadError, ReadSummary, RowError, SettledExport, SpooledExport};
+use crate::tasks::chain;
+
+/// Items looked up in the ledger at once.
+const CHUNK: usize = 500;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The export
+    file: PathBuf,
+    /// Show at most so many items; 0: all
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, Serialize)]
+struct Preview {
+    file: String,
+    rows: u64,
+    items: u64,
+    row_errors: Vec<RowError>,
+    warnings: Vec<String>,
+    /// `admit`, `hold` or `refuse`.
+    gate: &'static str,
+    reasons: Vec<String>,
+    would_send: Vec<Change>,
+    /// Would-be changes beyond those listed.
+    more: u64,
+    unchanged: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Change {
+    sku: String,
+    line: u64,
+    counted: Quantity,
+    sellable: Quantity,
+    expected_at_store: Option<Quantity>,
+    write: Quantity,
+}
+
+/// Shows what an export would do.
+pub(super) fn preview(config: &Config, args: &Args, out: &mut dyn Write) -> CliResult {
+    let ledger = ledger_of(config)?;
+    let model = match model_of(&ledger)? {
+        Some(model) => model,
+        None => ask_store(config)?,
+    };
+    let scratch =
+        tempfile::tempdir().map_err(|error| CliError::Caused("no scratch folder can be made".into(), error.into()))?;
+    let rows = Ledger::open(scratch.path())?;
+    let (id, summary, timing) = match read(config, args, &rows)? {
+        Ok(read) => read,
+        Err(why) => {
+            let why = format!("{} cannot be believed: {why}", args.file.display());
+            return Err(CliError::Told(Exit::Rejected, why));
+        }
+    };
+    let preview = compute(config, args, &ledger, &rows, (id, &summary, timing), model)?;
+    if args.format == Format::Json {
+        return output::json(out, &preview);
+    }
+    print(out, &preview)?;
+    Ok(Exit::Done)
+}
+
+fn ask_store(config: &Config) -> Result<StockModel, CliError> {
+    let store = central::connect(&config.store).map_err(crate::agent::AgentError::Store)?;
+    let facts = runtime()?.block_on(store.probe());
+    facts.map(|facts| facts.model).map_err(|error| {
+        CliError::Caused(
+            "the web store has to be asked how it keeps its books, and did not answer".into(),
+            error.into(),
+        )
+    })
+}
+
+type Read = (ExportId, ReadSummary, Timing);
+
+fn read(config: &Config, args: &Args, rows: &Ledger) -> Result<Result<Read, crate::ports::Rejection>, CliError> {
+    let unreadable =
+        |error: io::Error| CliError::Told(Exit::NotThere, format!("{} cannot be read: {error}", args.file.display()));
+    let found = std::fs::metadata(&args.file).map_err(unreadable)?;
+    let now = SystemClock.now();
+    let modified = found.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
+    let name = args.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let timing = Timing { declared: None, first_seen: now, last_absent: Some(now), modified };
+    let source = SettledExport { name: name.clone(), bytes: found.len(), timing };
+    let spooled = SpooledExport { source, spooled: args.file.clone(), fingerprint: String::new() };
+    let id = rows.export_begun(&spooled, now)?;
+    let epos = FolderEpos::new(config.epos.clone(), rows.folder().to_owned())
+        .map_err(|error| CliError::Caused("the profile cannot be used".into(), error.into()))?;
+    let mut writer = RowWriter::new(rows, id);
+    let mut sink = |sku: &str, counted: Counted| writer.take(sku, counted).map_err(|error| chain(&error).into());
+    let read = epos.read(&args.file, &name, &mut sink);
+    writer.flush()?;
+    match read {
+        Ok(mut summary) => {
+            rows.settle_duplicates(id, &mut summary)?;
+            let timing = Timing { declared: summary.declared, ..timing };
+            rows.export_read(id, &timing, &summary)?;
+            Ok(Ok((id, summary, timing)))
+        }
+        Err(ReadError::Rejected(why)) => Ok(Err(why)),
+        Err(error @ (ReadError::Io { .. } | ReadError::Sink(_))) => {
+            Err(CliError::Caused(format!("{} could not be read", args.file.display()), error.into()))
+        }
+    }
+}
+
+fn compute(
+    config: &Config,
+    args: &Args,
+    ledger: &Ledger,
+    rows: &Ledger,
+    (id, summary, timing): (ExportId, &ReadSummary, Timing),
+    model: StockModel,
+) -> Result<Preview, CliError> {
+    let now = SystemClock.now();
+    let rules = config.gate_rules();
+    let (gate, reasons) = match ledger.would_decide(timing, &rules, now)? {
+        Verdict::Admit { unproved, .. } => (
+            "admit",
+            unproved
+                .into_iter()
+                .map(|number| format!("order {number} would be subtracted for want of evidence"))
+                .collect(),
+        ),
+        Verdict::Hold { reasons, .. } => ("hold", reasons.iter().map(ToString::to_string).collect()),
+        Verdict::Refuse(why) => ("refuse", vec![why.to_string()]),
+    };
+    let snapshot = as_if_admitted(timing, &rules, now)?;
+    let mut preview = Preview {
+        file: args.file.display().to_string(),
+        rows: summary.rows,
+        items: 0,
+        row_errors: summary.row_errors.clone(),
+        warnings: summary.warnings.clone(),
+        gate,
+        reasons,
+        would_send: Vec::new(),
+        more: 0,
+        unchanged: 0,
+    };
+    let shown = config.tasks(now);
+    for chunk in chunks(rows, id)? {
+        let skus: Vec<Sku> = chunk.iter().map(|(sku, _)| sku.clone()).collect();
+        let (_, mut facts) = ledger.item_facts(&skus)?;
+        for (sku, counted) in chunk {
+            preview.items += 1;
+            let item = facts.remove(&sku).unwrap_or_default();
+            let wishes = shown.shown_of(sku.as_str());
+            let target = reconcile::reconcile(&snapshot, &counted, &item.claims, &wishes, model);
+            let moved = reconcile::moved_by_store(&item.claims, model);
+            let expected = item.store.and_then(|store| store.acknowledged).map(|last| reconcile::expected(last, moved));
+            if wishes.ignore || expected == Some(target.write) {
+                preview.unchanged += 1;
+            } else if args.limit != 0 && preview.would_send.len() >= args.limit {
+                preview.more += 1;
+            } else {
+                let (sku, line) = (sku.to_string(), counted.line);
+                let change = Change {
+                    sku,
+                    line,
+                    counted: counted.quantity,
+                    sellable: target.sellable,
+                    expected_at_store: expected,
+                    write: target.write,
+                };
+                preview.would_send.push(change);
+            }
+        }
+    }
+    Ok(preview)
+}
+
+/// What the figures would be if the export were admitted now, with every order subtracted that has no evidence.
+fn as_if_admitted(timing: Timing, rules: &Rules, now: Timestamp) -> Result<AdmittedSnapshot, CliError> {
+    let candidate = Candidate { export: ExportId(0), timing, skus: 0, zeroed: 0, approved: true };
+    match gate::admit(&candidate, &Facts::default(), &Rules { policy: Policy::Adjust, ..*rules }, now) {
+        Verdict::Admit { snapshot, .. } => Ok(snapshot),
+        Verdict::Hold { .. } | Verdict::Refuse(_) => {
+            Err(CliError::Told(Exit::Failed, "the export would not be admitted in any case".into()))
+        }
+    }
+}
+
+fn chunks(rows: &Ledger, id: ExportId) -> Result<Vec<Vec<(Sku, Counted)>>, CliError> {
+    let mut all = Vec::new();
+    let mut damaged = None;
+    rows.for_each_stock_row(id, |sku, quantity, line| match (Sku::new(sku), Quantity::parse(quantity)) {
+        (Ok(sku), Ok(quantity)) => all.push((sku, Counted { quantity, line })),
+        (Err(_), _) | (_, Err(_)) => damaged = Some(sku.to_owned()),
+    })?;
+    if let Some(row) = damaged {
+        let why = "a row that was just stored cannot be read back".to_owned();
+        return Err(LedgerError::Damaged { table: "stock_row", row, why }.into());
+    }
+    Ok(all.chunks(CHUNK).map(<[_]>::to_vec).collect())
+}
+
+fn print(out: &mut dyn Write, preview: &Preview) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}: {} row(s), {} item(s), {} row error(s)",
+        output::shown(&preview.file),
+        preview.rows,
+        preview.items,
+        preview.row_errors.len()
+    )?;
+    for error in &preview.row_errors {
+        writeln!(out, "  line {}: {} ({})", error.line, output::shown(&error.text), error.reason)?;
+    }
+    for warning in &preview.warnings {
+        writeln!(out, "  note: {}", output::shown(warning))?;
+    }
+    let verdict = match preview.gate {
+        "admit" => "It would be used at once.",
+        "hold" => "It would wait:",
+        _ => "It would not be used:",
+    };
+    writeln!(out, "{verdict}")?;
+    for reason in &preview.reasons {
+        writeln!(out, "  {}", output::shown(reason))?;
+    }
+    writeln!(out)?;
+    let header = ["sku", "line", "till", "can be sold", "web store has", "would be sent"];
+    let row = |change: &Change| {
+        let expected = change.expected_at_store.map_or_else(|| "not known".to_owned(), |quantity| quantity.to_string());
+        vec![
+            change.sku.clone(),
+            change.line.to_string(),
+            change.counted.to_string(),
+            change.sellable.to_string(),
+            expected,
+            change.write.to_string(),
+        ]
+    };
+    output::table(out, &header, preview.would_send.iter().map(row).collect(), "Nothing would be sent.")?;
+    if preview.more > 0 {
+        writeln!(out, "… and {} more (--limit 0 shows all)", preview.more)?;
+    }
+    writeln!(out, "{} item(s) would stay as they are.", preview.unchanged)
+}

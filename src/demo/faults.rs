@@ -1,0 +1,254 @@
+//! Faults on the line between agent and store, to be switched on and off while both run.
+//!
+//! Promises: a fault hits exactly the requests it was set for, and every request is counted, hit or not. A dead line
+//! answers nothing at all: new connections are closed before TLS, open ones in the middle of the request.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::line::Line;
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The line is dead: connections are dropped without an answer, and nothing is carried out.
+    Offline,
+    /// 503 with an HTML page, as a Magento in maintenance mode gives (observed; no `Retry-After`).
+    Maintenance,
+    /// 401, whatever the token.
+    Unauthorised,
+    /// 429 with `Retry-After`.
+    TooMany(Duration),
+    /// 500 in plain text that breaks off, as with a stopped database (observed).
+    ServerError,
+    /// Carried out; the answer stops in the middle of its body.
+    CutBody,
+    /// Carried out; the answer never arrives.
+    AnswerLost,
+    /// Carried out after a pause.
+    Latency(Duration),
+}
+
+/// How long a fault lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// For so many requests (or, offline, connections).
+    Next(u32),
+    /// Until [`Faults::clear`].
+    UntilCleared,
+}
+
+#[derive(Debug, Clone)]
+struct Rule {
+    fault: Fault,
+    count: Count,
+    only: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    rules: Vec<Rule>,
+    seen: BTreeMap<String, u64>,
+    lines: BTreeMap<SocketAddr, Line>,
+}
+
+/// The switch. Clones switch the same line.
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Arc<Mutex<Inside>>);
+
+impl Faults {
+    /// Switches a fault on for all requests.
+    pub fn set(&self, fault: Fault, count: Count) {
+        self.add(Rule { fault, count, only: None });
+    }
+
+    /// Switches a fault on for requests whose `METHOD /path/{}` (see [`route_of`]) contains `only`.
+    pub fn set_for(&self, only: &str, fault: Fault, count: Count) {
+        self.add(Rule { fault, count, only: Some(only.to_owned()) });
+    }
+
+    /// Switches all faults off.
+    pub fn clear(&self) {
+        self.with(|inside| inside.rules.clear());
+    }
+
+    /// How many requests came so far, by route (`POST /V1/orders/{}/comments`), failed ones included.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        self.with(|inside| inside.seen.clone())
+    }
+
+    /// How many requests came to routes that contain `part`.
+    pub fn count(&self, part: &str) -> u64 {
+        self.with(|inside| inside.seen.iter().filter(|(route, _)| route.contains(part)).map(|(_, seen)| seen).sum())
+    }
+
+    /// Forgets the counts.
+    pub fn forget_counts(&self) {
+        self.with(|inside| inside.seen.clear());
+    }
+
+    fn add(&self, rule: Rule) {
+        self.with(|inside| inside.rules.push(rule));
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Inside) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A connection was made.
+    pub(crate) fn know_line(&self, peer: SocketAddr, line: Line) {
+        self.with(|inside| inside.lines.insert(peer, line));
+    }
+
+    /// A connection ended.
+    pub(crate) fn forget_line(&self, peer: SocketAddr) {
+        self.with(|inside| inside.lines.remove(&peer));
+    }
+
+    fn line_of(&self, request: &Request) -> Option<Line> {
+        let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+        self.with(|inside| inside.lines.get(peer).cloned())
+    }
+
+    /// Is a new connection to be dropped? Uses up one of a counted fault.
+    pub(crate) fn drops_connection(&self) -> bool {
+        self.with(|inside| inside.take(|rule| rule.fault == Fault::Offline && rule.only.is_none()).is_some())
+    }
+
+    /// What befalls this request: a pause, and one fault at most.
+    fn befalling(&self, route: &str) -> (Option<Duration>, Option<Fault>) {
+        self.with(|inside| {
+            *inside.seen.entry(route.to_owned()).or_default() += 1;
+            let mine = |rule: &Rule| rule.only.as_ref().is_none_or(|only| route.contains(only));
+            let pause = inside.take(|rule| mine(rule) && matches!(rule.fault, Fault::Latency(_)));
+            let pause = match pause {
+                Some(Fault::Latency(pause)) => Some(pause),
+                _ => None,
+            };
+            (pause, inside.take(|rule| mine(rule) && !matches!(rule.fault, Fault::Latency(_))))
+        })
+    }
+}
+
+impl Inside {
+    fn take(&mut self, wanted: impl Fn(&Rule) -> bool) -> Option<Fault> {
+        let at = self.rules.iter().position(wanted)?;
+        let rule = self.rules.get_mut(at)?;
+        let fault = rule.fault;
+        if let Count::Next(left) = rule.count {
+            if left <= 1 {
+                self.rules.remove(at);
+            } else {
+                rule.count = Count::Next(left - 1);
+            }
+        }
+        Some(fault)
+    }
+}
+
+/// The segments after which comes a key, not a word.
+const KEYED: [&str; 11] = [
+    "orders",
+    "order",
+    "products",
+    "stockItems",
+    "shipment",
+    "creditmemo",
+    "sources",
+    "stocks",
+    "get-product-salable-quantity",
+    "is-product-salable",
+    "website",
+];
+
+/// `GET /rest/default/V1/orders/12?…` as `GET /V1/orders/{}`.
+pub fn route_of(method: &str, path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let parts = match parts.as_slice() {
+        ["rest", "V1", ..] => &parts[1..],
+        ["rest", _, "V1", ..] => &parts[2..],
+        _ => parts.as_slice(),
+    };
+    let mut route = format!("{method} ");
+    for (at, part) in parts.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|before| parts.get(before));
+        let keyed = before.is_some_and(|before| KEYED.contains(before)) || part.bytes().all(|b| b.is_ascii_digit());
+        route.push('/');
+        route.push_str(if keyed { "{}" } else { part });
+    }
+    route
+}
+
+/// Puts the switch in front of a store.
+pub(crate) fn in_front_of(router: Router, faults: Faults) -> Router {
+    router.layer(axum::middleware::from_fn_with_state(faults, befall))
+}
+
+async fn befall(State(faults): State<Faults>, request: Request, next: Next) -> Response {
+    let line = faults.line_of(&request);
+    let route = route_of(request.method().as_str(), request.uri().path());
+    let (pause, fault) = faults.befalling(&route);
+    if let Some(pause) = pause {
+        tokio::time::sleep(pause).await;
+    }
+    let cut = |then: fn(&Line)| {
+        if let Some(line) = &line {
+            then(line);
+        }
+    };
+    match fault {
+        None | Some(Fault::Latency(_)) => next.run(request).await,
+        Some(Fault::Offline) => {
+            cut(Line::die);
+            StatusCode::BAD_GATEWAY.into_response()
+        }
+        Some(Fault::AnswerLost) => {
+            let lost = next.run(request).await;
+            cut(Line::die);
+            lost
+        }
+        Some(Fault::CutBody) => {
+            let whole = next.run(request).await;
+            cut(Line::cut_next_body);
+            whole
+        }
+        Some(Fault::Maintenance) => page(StatusCode::SERVICE_UNAVAILABLE, "text/html; charset=utf-8", MAINTENANCE),
+        Some(Fault::ServerError) => page(StatusCode::INTERNAL_SERVER_ERROR, "text/plain;charset=UTF-8", BROKEN_OFF),
+        Some(Fault::Unauthorised) => page(StatusCode::UNAUTHORIZED, "application/json; charset=utf-8", UNAUTHORISED),
+        Some(Fault::TooMany(after)) => {
+            let mut answer =
+                page(StatusCode::TOO_MANY_REQUESTS, "application/json", "{\"message\":\"Too Many Requests\"}");
+            answer.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
+            answer
+        }
+    }
+}
+
+fn page(status: StatusCode, kind: &'static str, body: &'static str) -> Response {
+    (status, [(header::CONTENT_TYPE, kind)], Body::from(body)).into_response()
+}
+
+/// As observed in maintenance mode, shortened.
+const MAINTENANCE: &str = "<!doctype html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" >\n<head>\n    \
+    <title>Error 503: Service Unavailable</title>\n</head>\n<body>\n<h1>Service Temporarily Unavailable</h1>\n<p>\n    \
+    The server is temporarily unable to service your request due to maintenance downtime or capacity problems.\n    \
+    Please try again later.\n</p>\n</body>\n</html>\n";
+
+/// As observed with a stopped database: an HTML page that breaks off, called plain text.
+const BROKEN_OFF: &str = "<!doctype html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" >\n<head>\n    \
+    <title>There has been an error processing your request</title>\n    <base href=\"An error has happened during \
+    application run. See exception log for details.\n";
+
+/// As observed for a wrong token.
+const UNAUTHORISED: &str = "{\"message\":\"The consumer isn't authorized to access %resources.\",\
+    \"parameters\":{\"resources\":\"Magento_Sales::actions_view\"},\
+    \"type\":\"about:blank\",\"code\":\"unauthorised\",\"title\":\"The token is not accepted\"}";

@@ -1,0 +1,255 @@
+//! A web store that speaks our own store API, in memory.
+//!
+//! Promises: sequence numbers without gaps per location; a quantity that is told with the orders counted in it loses
+//! no order placed meanwhile; an older export never overwrites a younger one; the same idempotency key and body are
+//! carried out once. Does not promise to keep anything: it is a simulation of a store, not one.
+//!
+//! The books are pure; [`router`] puts them behind HTTP as `src/central/store_api/openapi.json` describes. Hand play
+//! works as with the simulated Magento: `POST /demo/orders`, `POST /demo/orders/{id}/ship`, `POST
+//! /demo/orders/{id}/cancel`, `GET /demo/stock`, all without a token.
+
+mod order;
+mod rest;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::domain::Quantity;
+use crate::ports::Clock;
+
+pub use order::{Ack, Event, Kind, SoldLine, StoreOrder};
+pub use rest::router;
+
+/// Most stock lines in one request.
+pub const MOST_LINES: usize = 500;
+
+/// What the store holds of one SKU.
+#[derive(Debug, Clone)]
+struct Held {
+    name: String,
+    price_pence: i64,
+    /// Does it keep a quantity of it?
+    managed: bool,
+    /// As told by the shop; `None` until it is told for the first time.
+    told: Option<Told>,
+    /// Moves with everything that changes what is available.
+    version: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Told {
+    available: Quantity,
+    as_of: Timestamp,
+    included: Arc<BTreeSet<String>>,
+}
+
+/// One quantity in a `PUT /v1/stock`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of what.
+    pub sku: String,
+    /// What may still be sold, the orders of `orders_included` counted in.
+    pub available: Quantity,
+    /// Only if the store still has this version.
+    pub if_version: Option<String>,
+}
+
+/// What became of one quantity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Became {
+    /// Stored.
+    Applied,
+    /// Somebody changed it meanwhile.
+    Conflict,
+    /// A younger export was stored before.
+    Superseded,
+    /// No such SKU.
+    UnknownSku,
+    /// The store keeps no quantity of it.
+    NotManaged,
+}
+
+impl Became {
+    /// The word in the answer.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Conflict => "conflict",
+            Self::Superseded => "superseded",
+            Self::UnknownSku => "unknown_sku",
+            Self::NotManaged => "not_managed",
+        }
+    }
+}
+
+/// Why the store says no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {title}")]
+pub struct Problem {
+    /// HTTP status.
+    pub status: u16,
+    /// The stable word.
+    pub code: &'static str,
+    /// For people.
+    pub title: String,
+}
+
+impl Problem {
+    fn new(status: u16, code: &'static str, title: &str) -> Self {
+        Self { status, code, title: title.to_owned() }
+    }
+}
+
+/// The books of a store with one location.
+pub struct StoreBooks {
+    clock: Arc<dyn Clock>,
+    location: String,
+    stock: BTreeMap<String, Held>,
+    orders: BTreeMap<String, StoreOrder>,
+    events: Vec<Event>,
+    acks: Vec<Ack>,
+    keys: BTreeMap<String, (String, u16, String)>,
+    turned_away: Vec<(String, Quantity)>,
+    heartbeats: u64,
+}
+
+impl std::fmt::Debug for StoreBooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreBooks").field("orders", &self.orders.len()).finish_non_exhaustive()
+    }
+}
+
+impl StoreBooks {
+    /// An empty store with one shop.
+    pub fn new(location: &str, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            location: location.to_owned(),
+            stock: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            events: Vec::new(),
+            acks: Vec::new(),
+            keys: BTreeMap::new(),
+            turned_away: Vec::new(),
+            heartbeats: 0,
+        }
+    }
+
+    /// A store with the demo shop's goods, as counted at the start.
+    pub fn seeded(clock: Arc<dyn Clock>) -> Self {
+        let mut books = Self::new(super::seed::SOURCE, clock);
+        let start = Timestamp::UNIX_EPOCH;
+        for article in super::seed::articles() {
+            let counted = article.units.map(|units| Told {
+                available: units.into(),
+                as_of: start,
+                included: Arc::new(BTreeSet::new()),
+            });
+            let sells = !matches!(article.kind, super::magento::ProductKind::Configurable);
+            if sells {
+                let (name, price_pence, managed) = (article.name, article.pence, counted.is_some());
+                books.stock.insert(article.sku, Held { name, price_pence, managed, told: counted, version: 1 });
+            }
+        }
+        books
+    }
+
+    /// Adds an article; `managed` articles cannot be sold before they are counted.
+    pub fn add_article(&mut self, sku: &str, name: &str, price_pence: i64, managed: bool) {
+        let held = Held { name: name.to_owned(), price_pence, managed, told: None, version: 1 };
+        self.stock.insert(sku.to_owned(), held);
+    }
+
+    /// What can be sold now; `None` for what is unknown, not managed or never counted.
+    pub fn available(&self, sku: &str) -> Option<Quantity> {
+        let told = self.stock.get(sku).filter(|held| held.managed)?.told.as_ref()?;
+        let mine = self.orders.values().filter(|order| !told.included.contains(&order.id));
+        Some((told.available - mine.map(|order| order.to_take(sku)).sum()).or_zero())
+    }
+
+    /// The version of a SKU's quantity.
+    pub fn version(&self, sku: &str) -> Option<String> {
+        self.stock.get(sku).map(|held| held.version.to_string())
+    }
+
+    /// Takes quantities from the shop. Each stands alone.
+    pub fn put_stock(
+        &mut self,
+        as_of: Timestamp,
+        items: &[Wanted],
+        included: BTreeSet<String>,
+    ) -> Vec<(String, Became)> {
+        let included = Arc::new(included);
+        items.iter().map(|item| (item.sku.clone(), self.put_one(as_of, item, &included))).collect()
+    }
+
+    fn put_one(&mut self, as_of: Timestamp, item: &Wanted, included: &Arc<BTreeSet<String>>) -> Became {
+        let Some(held) = self.stock.get_mut(&item.sku) else { return Became::UnknownSku };
+        if !held.managed {
+            return Became::NotManaged;
+        }
+        if held.told.as_ref().is_some_and(|told| told.as_of > as_of) {
+            return Became::Superseded;
+        }
+        if item.if_version.as_ref().is_some_and(|version| *version != held.version.to_string()) {
+            return Became::Conflict;
+        }
+        held.told = Some(Told { available: item.available, as_of, included: included.clone() });
+        held.version += 1;
+        Became::Applied
+    }
+
+    /// All orders, by id.
+    pub fn orders(&self) -> impl Iterator<Item = &StoreOrder> {
+        self.orders.values()
+    }
+
+    /// All events, by sequence number.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// All acknowledgements, oldest first.
+    pub fn acks(&self) -> &[Ack] {
+        &self.acks
+    }
+
+    /// Who wanted something and was turned away.
+    pub fn turned_away(&self) -> &[(String, Quantity)] {
+        &self.turned_away
+    }
+
+    /// How many heartbeats came.
+    pub fn heartbeats(&self) -> u64 {
+        self.heartbeats
+    }
+}
+
+/// The books, shared between the server's requests and whoever tells the story.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Mutex<StoreBooks>>);
+
+impl Store {
+    /// Shares `books`.
+    pub fn new(books: StoreBooks) -> Self {
+        Self(Arc::new(Mutex::new(books)))
+    }
+
+    /// Looks at the books, or changes them, while nobody else does.
+    pub fn with<T>(&self, look: impl FnOnce(&mut StoreBooks) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Places an order for a made-up guest, ready for the till.
+    ///
+    /// # Errors
+    /// As [`StoreBooks::place`].
+    pub fn place(&self, lines: &[(&str, i64)]) -> Result<String, Problem> {
+        let lines: Vec<_> = lines.iter().map(|(sku, units)| ((*sku).to_owned(), Quantity::from(*units))).collect();
+        self.with(|books| books.place(&lines, true))
+    }
+}

@@ -1,0 +1,245 @@
+//! A first look over a whole export file: is it text at all, in which encoding, and where does it end?
+//!
+//! Promises: one pass, fixed memory. An encoding is detected only where the profile says `auto`, and a byte order
+//! mark wins over everything.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use super::profile::Encoding;
+use super::text::Charset;
+use crate::ports::Rejection;
+
+/// Bytes looked at to tell what a file is.
+const HEAD: usize = 4096;
+/// Bytes read at once.
+const PIECE: usize = 64 * 1024;
+/// DOS closes text files with this.
+const DOS_END: u8 = 0x1a;
+
+/// First bytes of files that are no tables, with what they are.
+const STRANGERS: [(&[u8], &str); 11] = [
+    (b"PK\x03\x04", "a ZIP archive or an Excel workbook"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Office file"),
+    (b"%PDF", "a PDF"),
+    (b"{\\rtf", "a text processor's file"),
+    (b"\x1f\x8b", "a compressed file"),
+    (b"7z\xbc\xaf", "a compressed archive"),
+    (b"Rar!", "a compressed archive"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"MZ\x90", "a program"),
+    (b"SQLite format 3", "a database"),
+];
+/// First letters of marked-up text.
+const MARKUP: [(&str, &str); 4] =
+    [("<html", "a web page"), ("<!doctype", "a web page"), ("<?xml", "XML"), ("<table", "a web page")];
+
+/// What the first look found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FirstLook {
+    /// How to read the text.
+    pub(super) charset: Charset,
+    /// Where the text starts, after the byte order mark.
+    pub(super) start: u64,
+    /// Where it ends, without DOS's end mark.
+    pub(super) end: u64,
+}
+
+/// Why the first look went no further.
+#[derive(Debug)]
+pub(super) enum NoText {
+    Io(io::Error),
+    Rejected(Rejection),
+}
+
+impl From<io::Error> for NoText {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Looks over the file, and leaves it at its start.
+pub(super) fn first_look(file: &mut (impl Read + Seek), wanted: Encoding) -> Result<FirstLook, NoText> {
+    let mut seen = Seen::default();
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            break;
+        }
+        seen.take_in(&piece[..read]);
+    }
+    file.seek(SeekFrom::Start(0))?;
+    if seen.is_blank {
+        let text = if seen.length == 0 { "the file is empty" } else { "the file has nothing but blanks" };
+        return Err(rejected("empty", format!("{text}; let the till write the export again")));
+    }
+    if let Some(what) = stranger(&seen.head) {
+        return Err(rejected("wrong_file_type", format!("this is {what}, not a table of text; export as CSV")));
+    }
+    let (charset, start) = seen.charset(wanted);
+    let end = if is_utf16(charset) { seen.length } else { seen.text_end };
+    Ok(FirstLook { charset, start, end: end.max(start) })
+}
+
+fn rejected(reason: &str, text: String) -> NoText {
+    NoText::Rejected(Rejection { reason: reason.to_owned(), line: None, text })
+}
+
+fn stranger(head: &[u8]) -> Option<&'static str> {
+    if let Some((_, what)) = STRANGERS.iter().find(|(start, _)| head.starts_with(start)) {
+        return Some(what);
+    }
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let starts = |mark: &str| text.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark.as_bytes()));
+    MARKUP.iter().find(|(mark, _)| starts(mark)).map(|(_, what)| *what)
+}
+
+fn is_utf16(charset: Charset) -> bool {
+    charset == Charset::Known(encoding_rs::UTF_16LE) || charset == Charset::Known(encoding_rs::UTF_16BE)
+}
+
+#[derive(Debug)]
+struct Seen {
+    head: Vec<u8>,
+    length: u64,
+    text_end: u64,
+    is_blank: bool,
+    /// As far as it was seen, valid UTF-8; the bytes of a character that the next piece may complete.
+    utf8: Option<Vec<u8>>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { head: Vec::new(), length: 0, text_end: 0, is_blank: true, utf8: Some(Vec::new()) }
+    }
+}
+
+impl Seen {
+    fn take_in(&mut self, piece: &[u8]) {
+        let missing = HEAD.saturating_sub(self.head.len()).min(piece.len());
+        self.head.extend_from_slice(&piece[..missing]);
+        if self.is_blank {
+            let is_blank = |byte: &u8| {
+                byte.is_ascii_whitespace() || matches!(*byte, 0 | DOS_END | 0xef | 0xbb | 0xbf | 0xfe | 0xff)
+            };
+            self.is_blank = piece.iter().all(is_blank);
+        }
+        if let Some(last) = piece.iter().rposition(|&byte| byte != DOS_END) {
+            self.text_end = self.length + last as u64 + 1;
+        }
+        self.length += piece.len() as u64;
+        if let Some(open) = self.utf8.take() {
+            self.utf8 = continued(open, piece);
+        }
+    }
+
+    fn charset(&self, wanted: Encoding) -> (Charset, u64) {
+        if let Some((encoding, length)) = encoding_rs::Encoding::for_bom(&self.head) {
+            return (Charset::Known(encoding), length as u64);
+        }
+        let charset = match wanted {
+            Encoding::Auto => self.detected(),
+            Encoding::Utf8 => Charset::Known(encoding_rs::UTF_8),
+            Encoding::Utf16Le => Charset::Known(encoding_rs::UTF_16LE),
+            Encoding::Utf16Be => Charset::Known(encoding_rs::UTF_16BE),
+            Encoding::Windows1252 => Charset::Known(encoding_rs::WINDOWS_1252),
+            // The two DOS pages are refused when the profile is checked.
+            Encoding::Iso88591 | Encoding::Cp850 | Encoding::Cp437 => Charset::Latin1,
+        };
+        (charset, 0)
+    }
+
+    fn detected(&self) -> Charset {
+        let zeros = |parity: usize| self.head.iter().skip(parity).step_by(2).filter(|&&byte| byte == 0).count();
+        let (even, odd, pairs) = (zeros(0), zeros(1), self.head.len() / 2);
+        // Digits and Latin letters make nearly every other byte of UTF-16 a zero.
+        if even == 0 && odd * 2 > pairs {
+            return Charset::Known(encoding_rs::UTF_16LE);
+        }
+        if odd == 0 && even * 2 > pairs {
+            return Charset::Known(encoding_rs::UTF_16BE);
+        }
+        match &self.utf8 {
+            Some(open) if open.is_empty() => Charset::Known(encoding_rs::UTF_8),
+            Some(_) | None => Charset::Known(encoding_rs::WINDOWS_1252),
+        }
+    }
+}
+
+/// Is the text still valid UTF-8 with this piece? If so, the bytes of a character that is still open.
+fn continued(mut open: Vec<u8>, mut piece: &[u8]) -> Option<Vec<u8>> {
+    while !open.is_empty() && !piece.is_empty() {
+        open.push(piece[0]);
+        piece = &piece[1..];
+        match std::str::from_utf8(&open) {
+            Ok(_) => open.clear(),
+            Err(error) if error.error_len().is_some() => return None,
+            Err(_) => {}
+        }
+    }
+    if piece.is_empty() {
+        return Some(open);
+    }
+    let valid = encoding_rs::Encoding::utf8_valid_up_to(piece);
+    let rest = &piece[valid..];
+    match std::str::from_utf8(rest) {
+        Err(error) if error.error_len().is_some() => None,
+        Ok(_) | Err(_) => Some(rest.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn look(bytes: &[u8]) -> FirstLook {
+        first_look(&mut Cursor::new(bytes), Encoding::Auto).unwrap()
+    }
+
+    fn reason(bytes: &[u8]) -> String {
+        match first_look(&mut Cursor::new(bytes), Encoding::Auto) {
+            Err(NoText::Rejected(rejection)) => rejection.reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn encodings_are_found_out() {
+        assert_eq!(look(b"SKU,Qty").charset, Charset::Known(encoding_rs::UTF_8));
+        assert_eq!(look("Zoë,1".as_bytes()).charset, Charset::Known(encoding_rs::UTF_8));
+        assert_eq!(look(b"Zo\xeb,1").charset, Charset::Known(encoding_rs::WINDOWS_1252));
+        assert_eq!(look(b"S\0K\0U\0").charset, Charset::Known(encoding_rs::UTF_16LE));
+        assert_eq!(look(b"\0S\0K\0U").charset, Charset::Known(encoding_rs::UTF_16BE));
+        let marked = look(b"\xef\xbb\xbfSKU");
+        assert_eq!((marked.charset, marked.start), (Charset::Known(encoding_rs::UTF_8), 3));
+        assert_eq!(look(b"\xff\xfeS\0").charset, Charset::Known(encoding_rs::UTF_16LE));
+    }
+
+    #[test]
+    fn a_character_on_the_border_of_two_pieces_is_still_utf8() {
+        let mut text = vec![b'x'; PIECE - 1];
+        text.extend_from_slice("ëë".as_bytes());
+        assert_eq!(look(&text).charset, Charset::Known(encoding_rs::UTF_8));
+        text.push(0xeb);
+        assert_eq!(look(&text).charset, Charset::Known(encoding_rs::WINDOWS_1252));
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused() {
+        assert_eq!(reason(b""), "empty");
+        assert_eq!(reason(b"\r\n  \r\n"), "empty");
+        assert_eq!(reason(b"\xef\xbb\xbf"), "empty");
+        for bytes in [&b"PK\x03\x04rest"[..], b"%PDF-1.4", b"\xd0\xcf\x11\xe0", b"\r\n<HTML>", b"<?xml version"] {
+            assert_eq!(reason(bytes), "wrong_file_type");
+        }
+    }
+
+    #[test]
+    fn the_end_mark_of_dos_is_no_text() {
+        assert_eq!(look(b"a,1\r\n\x1a\x1a").end, 5);
+        assert_eq!(look(b"a\x1a,1").end, 4);
+    }
+}

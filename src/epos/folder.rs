@@ -1,0 +1,153 @@
+//! The till as folders: [`FolderEpos`], the one implementation of [`Epos`] for files.
+//!
+//! Promises: see the module [`crate::epos`]. This file only brings the parts together.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::order_file::render;
+use super::profile_check::CheckedProfile;
+use super::publish::Importing;
+use super::settings::{EposSettings, SettingsError};
+use super::settle::{SettleRules, SettleTracker};
+use super::spool::{Spool, observe_folder};
+use super::stock_export::read_export;
+use super::{checks, sightings};
+use crate::domain::WebOrder;
+use crate::ports::{
+    CheckLine, Epos, EposError, ExportFate, ExportLook, OrderFile, ReadError, ReadSummary, Revealed, RowSink,
+    SettledExport, Sighting, SpooledExport, Withdrawal,
+};
+
+/// A till that exchanges files with us through folders.
+#[derive(Debug)]
+pub struct FolderEpos {
+    settings: EposSettings,
+    profile: CheckedProfile,
+    zone: TimeZone,
+    spool: Spool,
+    importing: Importing,
+    tracker: Mutex<SettleTracker>,
+}
+
+impl FolderEpos {
+    /// A till with these settings. `private_folder` belongs to this till connection alone; it is made when needed.
+    ///
+    /// # Errors
+    /// The first problem of the settings.
+    pub fn new(settings: EposSettings, private_folder: PathBuf) -> Result<Self, SettingsError> {
+        if let Some(problem) = settings.problems().into_iter().next() {
+            return Err(problem);
+        }
+        let profile = settings.stock_profile.check().map_err(SettingsError::StockProfile)?;
+        let zone = settings.zone()?;
+        let importing = Importing::new(&settings, &private_folder);
+        let spool = Spool::new(private_folder, settings.export_folder.clone(), settings.exports_after);
+        Ok(Self { settings, profile, zone, spool, importing, tracker: Mutex::default() })
+    }
+
+    /// The settings in use.
+    pub fn settings(&self) -> &EposSettings {
+        &self.settings
+    }
+
+    /// Tells of the last look of an earlier run (what [`FolderEpos::last_look`] gave then), so that exports which
+    /// appeared while the agent was away can be dated. To be called once, before the first look.
+    pub fn seed_last_look(&self, at: Timestamp) {
+        self.tracker().seed_last_look(at);
+    }
+
+    /// Takes the import folder, as it is now, for the right one. On a person's word only, or at the very start:
+    /// an unmounted share is an empty folder, too.
+    ///
+    /// # Errors
+    /// When the mark could not be written.
+    pub fn accept_folders(&self) -> Result<(), EposError> {
+        self.importing.accept()
+    }
+
+    /// Tries what the agent will need of the folders, one line each. Writes nothing where the till looks.
+    pub fn check_folders(&self) -> Vec<CheckLine> {
+        checks::check_folders(&self.settings, self.spool.private_folder())
+    }
+
+    /// Removes copies in archive, quarantine and spool that are older than `keep_days`. Returns how many files went.
+    ///
+    /// # Errors
+    /// When a folder could not be listed.
+    pub fn prune(&self, now: Timestamp, keep_days: u32) -> Result<u64, EposError> {
+        let oldest = now - SignedDuration::from_hours(24 * i64::from(keep_days));
+        Ok(self.spool.prune(oldest)? + self.importing.prune(oldest)?)
+    }
+
+    fn tracker(&self) -> MutexGuard<'_, SettleTracker> {
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rules(&self) -> SettleRules {
+        let settings = &self.settings;
+        SettleRules {
+            looks: settings.settle_looks,
+            every: settings.settle_every.signed(),
+            age: settings.settle_age.signed(),
+        }
+    }
+}
+
+impl Epos for FolderEpos {
+    fn look_for_exports(&self, now: Timestamp) -> Result<ExportLook, EposError> {
+        let mut tracker = self.tracker();
+        let listing = observe_folder(&self.settings, &tracker)?;
+        let declared = |name: &str| self.settings.stock_profile.as_of_from_name(name, &self.zone);
+        Ok(tracker.look(&self.rules(), listing, now, declared))
+    }
+
+    fn last_look(&self) -> Option<Timestamp> {
+        self.tracker().last_look()
+    }
+
+    fn set_aside(&self, export: &SettledExport) {
+        self.tracker().set_aside(export);
+    }
+
+    fn take(&self, export: &SettledExport) -> Result<SpooledExport, EposError> {
+        self.spool.take(export)
+    }
+
+    fn read(&self, spooled: &Path, _name: &str, sink: &mut RowSink<'_>) -> Result<ReadSummary, ReadError> {
+        read_export(&self.profile, spooled, sink)
+    }
+
+    fn finish(&self, export: &SpooledExport, fate: ExportFate<'_>, now: Timestamp) -> Result<(), EposError> {
+        self.spool.finish(export, fate, now)?;
+        self.set_aside(&export.source);
+        Ok(())
+    }
+
+    fn render(&self, order: &WebOrder, copy: u32) -> Result<OrderFile, EposError> {
+        render(&self.settings.order_profile, order, copy)
+    }
+
+    fn stage(&self, file: &OrderFile) -> Result<(), EposError> {
+        self.importing.stage(file)
+    }
+
+    fn reveal(&self, name: &str) -> Result<Revealed, EposError> {
+        self.importing.reveal(name)
+    }
+
+    fn withdraw(&self, name: &str) -> Result<Withdrawal, EposError> {
+        self.importing.withdraw(name)
+    }
+
+    fn look_at_orders(&self, names: &[String]) -> Result<Vec<Sighting>, EposError> {
+        sightings::look(&self.settings, &self.importing, names)
+    }
+}
+
+#[cfg(test)]
+#[path = "folder_tests.rs"]
+mod tests;

@@ -1,0 +1,480 @@
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::domain::retry::FailureClass;
+use crate::domain::stock::Timing;
+use crate::epos::profile::{AsOf, AsOfFrom, Column, StockProfile};
+use crate::epos::settings::{ExportsAfter, Watch};
+use crate::ports::Sign;
+use crate::tasks::evidence::{EvidenceTracker, Outcome};
+
+/// A shop in a temporary folder.
+struct Shop {
+    root: tempfile::TempDir,
+    epos: FolderEpos,
+}
+
+fn profile() -> StockProfile {
+    let mut profile = StockProfile::default();
+    profile.columns.sku = Some(Column::Name("SKU".into()));
+    profile.columns.quantity = Some(Column::Name("Qty".into()));
+    profile
+}
+
+fn settings(root: &Path) -> EposSettings {
+    for folder in ["export", "import", "done", "rejects"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    EposSettings {
+        done_folder: Some(root.join("done")),
+        rejects_folder: Some(root.join("rejects")),
+        watch: Watch::Off,
+        ..EposSettings::new(root.join("export"), root.join("import"), profile())
+    }
+}
+
+/// Both steps of publication in one go.
+fn publish(epos: &FolderEpos, file: &OrderFile) -> Result<Revealed, EposError> {
+    epos.stage(file)?;
+    epos.reveal(&file.name)
+}
+
+impl Shop {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut EposSettings)) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let mut settings = settings(root.path());
+        change(&mut settings);
+        let epos = FolderEpos::new(settings, root.path().join("private")).unwrap();
+        Self { root, epos }
+    }
+
+    /// The same folders after a restart of the agent.
+    fn restarted(self) -> Self {
+        let epos = FolderEpos::new(self.epos.settings.clone(), self.path("private")).unwrap();
+        Self { root: self.root, epos }
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.root.path().join(below)
+    }
+
+    fn write(&self, below: &str, text: &str) {
+        fs::write(self.path(below), text).unwrap();
+    }
+
+    fn names(&self, below: &str) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.path(below))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != ".tillbridge")
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn settled(&self) -> Vec<SettledExport> {
+        for second in [0, 10] {
+            self.epos.look_for_exports(at(second)).unwrap();
+        }
+        self.epos.look_for_exports(at(20)).unwrap().settled
+    }
+
+    fn sign(&self, name: &str) -> Result<Sign, EposError> {
+        self.epos.look_at_orders(&[name.to_owned()]).map(|seen| seen[0].sign)
+    }
+
+    fn class_of_sign(&self, name: &str) -> FailureClass {
+        self.sign(name).unwrap_err().class
+    }
+}
+
+/// Moves a whole folder, as an unplugged share does for us.
+fn replug(from: &Path, to: &Path) {
+    crate::epos::volume::move_away(from, to).unwrap();
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn order(name: &str, text: &str) -> OrderFile {
+    OrderFile { name: name.into(), bytes: text.into(), units: Vec::new(), warnings: Vec::new() }
+}
+
+// ------------------------------------------------------------------------------------------------------- exports
+
+#[test]
+fn an_export_goes_from_the_folder_through_the_spool_into_the_archive() {
+    let shop = Shop::new();
+    shop.write("export/stock.csv", "SKU,Qty\nA,1\n");
+    shop.write("export/notes.doc", "no export");
+    fs::create_dir(shop.path("export/folder.csv")).unwrap();
+    let settled = shop.settled();
+    assert_eq!(settled.len(), 1);
+    let spooled = shop.epos.take(&settled[0]).unwrap();
+    assert_eq!(spooled.fingerprint.len(), 64);
+    let mut rows = Vec::new();
+    let mut sink = |sku: &str, counted: crate::domain::stock::Counted| {
+        rows.push((sku.to_owned(), counted.quantity));
+        Ok(())
+    };
+    shop.epos.read(&spooled.spooled, "stock.csv", &mut sink).unwrap();
+    assert_eq!(rows, [("A".to_owned(), 1.into())]);
+    for _ in 0..2 {
+        shop.epos.finish(&spooled, ExportFate::Archived, at(30)).unwrap();
+    }
+    assert_eq!(shop.names("private/archive/2027-01-15"), ["080030_stock.csv"]);
+    assert!(shop.names("private/spool").is_empty());
+    assert_eq!(shop.names("export").len(), 3, "the till's own file stays");
+    assert!(shop.epos.look_for_exports(at(40)).unwrap().settled.is_empty());
+}
+
+#[test]
+fn a_quarantined_export_has_its_reason_beside_it() {
+    let shop = Shop::new();
+    shop.write("export/stock.csv", "rubbish");
+    let spooled = shop.epos.take(&shop.settled()[0]).unwrap();
+    let reason = "no row has the columns; compare the profile";
+    shop.epos.finish(&spooled, ExportFate::Quarantined { reason }, at(30)).unwrap();
+    assert_eq!(shop.names("private/quarantine/2027-01-15"), ["080030_stock.csv", "080030_stock.csv.reason.txt"]);
+    let note = fs::read_to_string(shop.path("private/quarantine/2027-01-15/080030_stock.csv.reason.txt")).unwrap();
+    assert_eq!(note, reason);
+}
+
+#[test]
+fn an_export_that_changed_since_the_look_is_not_taken() {
+    let shop = Shop::new();
+    shop.write("export/stock.csv", "SKU,Qty\nA,1\n");
+    let settled = shop.settled();
+    shop.write("export/stock.csv", "SKU,Qty\nA,1\nB,2\n");
+    assert_eq!(shop.epos.take(&settled[0]).unwrap_err().class, FailureClass::Transient);
+    assert!(shop.names("private/spool").is_empty());
+    fs::remove_file(shop.path("export/stock.csv")).unwrap();
+    assert_eq!(shop.epos.take(&settled[0]).unwrap_err().class, FailureClass::Transient);
+}
+
+#[test]
+fn the_tills_file_is_deleted_only_if_told_and_only_while_it_is_the_same() {
+    let shop = Shop::with(|settings| settings.exports_after = ExportsAfter::Delete);
+    shop.write("export/a.csv", "SKU,Qty\nA,1\n");
+    shop.write("export/b.csv", "SKU,Qty\nB,1\n");
+    let taken: Vec<_> = shop.settled().iter().map(|export| shop.epos.take(export).unwrap()).collect();
+    shop.write("export/b.csv", "SKU,Qty\nB,1\nC,1\n");
+    for export in &taken {
+        shop.epos.finish(export, ExportFate::Archived, at(30)).unwrap();
+        shop.epos.finish(export, ExportFate::Archived, at(30)).unwrap();
+    }
+    assert_eq!(shop.names("export"), ["b.csv"]);
+}
+
+#[test]
+fn a_failed_listing_concludes_nothing() {
+    let shop = Shop::new();
+    shop.write("export/stock.csv", "SKU,Qty\nA,1\n");
+    let before = shop.settled();
+    replug(&shop.path("export"), &shop.path("unplugged"));
+    assert!(shop.epos.look_for_exports(at(30)).is_err());
+    assert_eq!(shop.epos.last_look(), None, "the export is still to be dealt with");
+    replug(&shop.path("unplugged"), &shop.path("export"));
+    assert_eq!(shop.epos.look_for_exports(at(40)).unwrap().settled, before, "nothing was forgotten");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_never_followed() {
+    let shop = Shop::new();
+    shop.write("secret", "SKU,Qty\nA,1\n");
+    std::os::unix::fs::symlink(shop.path("secret"), shop.path("export/stock.csv")).unwrap();
+    assert!(shop.settled().is_empty());
+    let timing = Timing { declared: None, first_seen: at(0), last_absent: None, modified: None };
+    assert!(shop.epos.take(&SettledExport { name: "stock.csv".into(), bytes: 12, timing }).is_err());
+}
+
+#[test]
+fn copies_are_pruned_by_age() {
+    let shop = Shop::new();
+    shop.write("export/stock.csv", "SKU,Qty\nA,1\n");
+    let spooled = shop.epos.take(&shop.settled()[0]).unwrap();
+    shop.epos.finish(&spooled, ExportFate::Archived, at(30)).unwrap();
+    let day = |days: i64| at(86_400 * days);
+    assert_eq!(shop.epos.prune(day(29), 30).unwrap(), 0);
+    assert_eq!(shop.epos.prune(day(40), 30).unwrap(), 1);
+    assert!(shop.names("private/archive").is_empty());
+}
+
+// -------------------------------------------------------------------------------------------------------- orders
+
+#[test]
+fn publishing_shows_the_whole_file_once() {
+    let shop = Shop::new();
+    assert_eq!(publish(&shop.epos, &order("o1.csv", "text")).unwrap(), Revealed::Now);
+    assert_eq!(publish(&shop.epos, &order("o1.csv", "text")).unwrap(), Revealed::Already);
+    assert_eq!(fs::read_to_string(shop.path("import/o1.csv")).unwrap(), "text");
+    assert_eq!(shop.names("import"), ["o1.csv"]);
+    assert_eq!(shop.names("import/.tillbridge"), ["folder-id"]);
+    assert_eq!(shop.sign("o1.csv").unwrap(), Sign::Waiting);
+}
+
+#[test]
+fn a_foreign_file_is_never_replaced() {
+    let shop = Shop::new();
+    shop.write("import/o1.csv", "somebody else's");
+    let refused = publish(&shop.epos, &order("o1.csv", "text")).unwrap_err();
+    assert_eq!(refused.class, FailureClass::Permanent);
+    assert_eq!(fs::read_to_string(shop.path("import/o1.csv")).unwrap(), "somebody else's");
+}
+
+#[test]
+fn a_reader_never_sees_part_of_a_file() {
+    const FILES: usize = 40;
+    let shop = Shop::new();
+    let text = "x".repeat(300_000);
+    let (folder, length, done) = (shop.path("import"), text.len() as u64, AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                for entry in fs::read_dir(&folder).unwrap().filter_map(Result::ok) {
+                    let metadata = entry.metadata().unwrap();
+                    assert!(
+                        metadata.is_dir() || metadata.len() == length,
+                        "{:?} shows {}",
+                        entry.path(),
+                        metadata.len()
+                    );
+                }
+            }
+        });
+        for number in 0..FILES {
+            publish(&shop.epos, &order(&format!("o{number}.csv"), &text)).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        reader.join().unwrap();
+    });
+    assert_eq!(shop.names("import").len(), FILES);
+}
+
+#[test]
+fn leftovers_of_a_crash_in_staging_do_no_harm() {
+    let shop = Shop::new();
+    publish(&shop.epos, &order("o0.csv", "first")).unwrap();
+    shop.write("import/.tillbridge/o1.csv.staged", "half of it");
+    assert_eq!(publish(&shop.epos, &order("o1.csv", "text")).unwrap(), Revealed::Now);
+    assert_eq!(fs::read_to_string(shop.path("import/o1.csv")).unwrap(), "text");
+    // Where files are published by a second name, a crash may leave both.
+    fs::hard_link(shop.path("import/o1.csv"), shop.path("import/.tillbridge/o1.csv.staged")).unwrap();
+    let shop = shop.restarted();
+    assert!(publish(&shop.epos, &order("o1.csv", "other")).is_err());
+    assert_eq!(fs::read_to_string(shop.path("import/o1.csv")).unwrap(), "text");
+}
+
+#[test]
+fn a_staged_file_that_is_gone_was_revealed_before_and_one_that_is_there_was_not() {
+    let shop = Shop::new();
+    shop.epos.stage(&order("o1.csv", "text")).unwrap();
+    let shop = shop.restarted();
+    assert_eq!(shop.epos.reveal("o1.csv").unwrap(), Revealed::Now, "it was still in staging");
+    fs::remove_file(shop.path("import/o1.csv")).unwrap();
+    let shop = shop.restarted();
+    assert_eq!(shop.epos.reveal("o1.csv").unwrap(), Revealed::Before, "the till has had it");
+    assert!(shop.names("import").is_empty());
+    // A folder that is not the right one proves nothing about what was revealed.
+    shop.epos.stage(&order("o2.csv", "text")).unwrap();
+    replug(&shop.path("import"), &shop.path("unplugged"));
+    fs::create_dir(shop.path("import")).unwrap();
+    assert_eq!(shop.epos.reveal("o2.csv").unwrap_err().class, FailureClass::Transient);
+}
+
+#[test]
+fn a_publication_that_failed_half_way_is_never_taken_for_a_consumed_one() {
+    let shop = Shop::new();
+    publish(&shop.epos, &order("o0.csv", "first")).unwrap();
+    // Something makes the attempt fail.
+    fs::create_dir(shop.path("import/.tillbridge/o1.csv.staged")).unwrap();
+    assert!(publish(&shop.epos, &order("o1.csv", "text")).is_err());
+    fs::remove_dir(shop.path("import/.tillbridge/o1.csv.staged")).unwrap();
+    let shop = shop.restarted();
+    assert_eq!(publish(&shop.epos, &order("o1.csv", "text")).unwrap(), Revealed::Now);
+}
+
+#[test]
+fn a_withdrawal_that_was_not_remembered_is_told_again_but_never_of_a_later_file() {
+    let shop = Shop::new();
+    publish(&shop.epos, &order("o1.csv", "text")).unwrap();
+    shop.epos.withdraw("o1.csv").unwrap();
+    let shop = shop.restarted();
+    assert_eq!(shop.epos.withdraw("o1.csv").unwrap(), Withdrawal::Withdrawn);
+    assert_eq!(fs::metadata(shop.path("import/.tillbridge/o1.csv.withdrawn")).unwrap().len(), 0);
+    publish(&shop.epos, &order("o1.csv", "text")).unwrap();
+    fs::remove_file(shop.path("import/o1.csv")).unwrap();
+    assert_eq!(shop.epos.withdraw("o1.csv").unwrap(), Withdrawal::Gone);
+    // Pruning goes by the age of files, and takes neither the mark nor what is staged.
+    publish(&shop.epos, &order("o2.csv", "text")).unwrap();
+    shop.epos.withdraw("o2.csv").unwrap();
+    shop.epos.stage(&order("o3.csv", "text")).unwrap();
+    let later = Timestamp::MAX;
+    assert_eq!(shop.epos.prune(later, 30).unwrap(), 1);
+    assert_eq!(shop.names("import/.tillbridge"), ["folder-id", "o3.csv.staged"]);
+}
+
+#[test]
+fn a_withdrawn_order_is_away_and_may_come_back() {
+    let shop = Shop::new();
+    publish(&shop.epos, &order("o1.csv", "text")).unwrap();
+    assert_eq!(shop.epos.withdraw("o1.csv").unwrap(), Withdrawal::Withdrawn);
+    assert!(shop.names("import").is_empty());
+    assert_eq!(shop.epos.withdraw("never.csv").unwrap(), Withdrawal::Gone);
+    assert_eq!(publish(&shop.epos, &order("o1.csv", "text")).unwrap(), Revealed::Now);
+    assert_eq!(shop.names("import/.tillbridge"), ["folder-id"]);
+}
+
+#[test]
+fn whereabouts_are_told_and_a_refusal_wins() {
+    let shop = Shop::new();
+    for name in ["w.csv", "d.csv", "r.csv", "g.csv"] {
+        publish(&shop.epos, &order(name, name)).unwrap();
+    }
+    for name in ["d.csv", "r.csv", "g.csv"] {
+        fs::remove_file(shop.path("import").join(name)).unwrap();
+    }
+    for name in ["done/D.CSV", "done/r.csv", "rejects/R.csv.err", "rejects/w.csvx"] {
+        shop.write(name, "");
+    }
+    for (name, sign) in
+        [("w.csv", Sign::Waiting), ("d.csv", Sign::MovedToDone), ("r.csv", Sign::Rejected), ("g.csv", Sign::Gone)]
+    {
+        assert_eq!(shop.sign(name).unwrap(), sign, "{name}");
+    }
+}
+
+#[test]
+fn a_till_that_deletes_at_once_is_still_seen_to_have_taken_the_order() {
+    let shop = Shop::new();
+    let settings = shop.epos.settings();
+    let mut tracker = EvidenceTracker::new(settings.order_gone_looks, settings.order_gone_every);
+    publish(&shop.epos, &order("o1.csv", "text")).unwrap();
+    fs::remove_file(shop.path("import/o1.csv")).unwrap();
+    let names = ["o1.csv".to_owned()];
+    let mut found = |second| tracker.observe(&shop.epos.look_at_orders(&names).unwrap(), at(second));
+    assert_eq!(found(0), []);
+    assert_eq!(found(5)[0].outcome, Outcome::Taken { at: at(0) });
+}
+
+#[test]
+fn an_empty_folder_in_place_of_the_import_folder_is_unknown_and_not_consumed() {
+    let shop = Shop::new();
+    publish(&shop.epos, &order("o1.csv", "text")).unwrap();
+    replug(&shop.path("import"), &shop.path("unplugged"));
+    assert_eq!(shop.class_of_sign("o1.csv"), FailureClass::Transient);
+    fs::create_dir(shop.path("import")).unwrap();
+    let shop = shop.restarted();
+    assert_eq!(shop.class_of_sign("o1.csv"), FailureClass::Transient);
+    assert_eq!(shop.epos.withdraw("o1.csv").unwrap_err().class, FailureClass::Transient);
+    assert_eq!(publish(&shop.epos, &order("o2.csv", "text")).unwrap_err().class, FailureClass::Transient);
+    assert!(shop.names("import").is_empty(), "no order goes into a folder that is not the till's");
+    fs::remove_dir(shop.path("import")).unwrap();
+    replug(&shop.path("unplugged"), &shop.path("import"));
+    assert_eq!(shop.sign("o1.csv").unwrap(), Sign::Waiting);
+}
+
+#[test]
+fn a_lost_mark_is_renewed_where_an_awaited_file_proves_the_folder_right_or_a_person_says_so() {
+    let shop = Shop::new();
+    publish(&shop.epos, &order("o1.csv", "text")).unwrap();
+    fs::remove_dir_all(shop.path("import/.tillbridge")).unwrap();
+    assert_eq!(shop.class_of_sign("o2.csv"), FailureClass::Transient);
+    assert_eq!(shop.sign("o1.csv").unwrap(), Sign::Waiting);
+    assert_eq!(shop.sign("o2.csv").unwrap(), Sign::Gone, "now it is known");
+    fs::remove_dir_all(shop.path("import/.tillbridge")).unwrap();
+    fs::remove_file(shop.path("import/o1.csv")).unwrap();
+    assert_eq!(shop.class_of_sign("o1.csv"), FailureClass::Transient);
+    shop.epos.accept_folders().unwrap();
+    assert_eq!(shop.sign("o1.csv").unwrap(), Sign::Gone);
+}
+
+#[cfg(unix)]
+#[test]
+fn with_staging_elsewhere_the_folders_own_number_tells_it_from_another() {
+    let shop = Shop::with(|settings| settings.staging_folder = Some(settings.import_folder.with_file_name("staging")));
+    publish(&shop.epos, &order("o1.csv", "text")).unwrap();
+    assert_eq!(fs::read_dir(shop.path("import")).unwrap().count(), 1);
+    replug(&shop.path("import"), &shop.path("unplugged"));
+    fs::create_dir(shop.path("import")).unwrap();
+    assert_eq!(shop.class_of_sign("o1.csv"), FailureClass::Transient);
+    shop.epos.accept_folders().unwrap();
+    assert_eq!(shop.sign("o1.csv").unwrap(), Sign::Gone);
+}
+
+#[test]
+fn a_folder_that_cannot_be_listed_makes_the_whole_look_fail() {
+    let shop = Shop::new();
+    publish(&shop.epos, &order("o1.csv", "text")).unwrap();
+    fs::remove_dir(shop.path("rejects")).unwrap();
+    assert!(shop.sign("o1.csv").is_err());
+}
+
+#[test]
+fn names_never_lead_out_of_the_folder() {
+    let shop = Shop::new();
+    for name in ["../o.csv", "a/b.csv", "", ".hidden", "c:x"] {
+        assert_eq!(publish(&shop.epos, &order(name, "text")).unwrap_err().class, FailureClass::Permanent, "{name}");
+        assert!(shop.epos.withdraw(name).is_err());
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------ settings
+
+#[test]
+fn settings_read_from_toml_with_their_defaults() {
+    let text = "export_folder = \"/till/export\"\nimport_folder = \"/till/import\"\n\
+                [stock_profile]\ncolumns = { sku = \"SKU\", quantity = \"Qty\" }";
+    let settings: EposSettings = toml::from_str(text).unwrap();
+    assert_eq!(settings, EposSettings::new("/till/export".into(), "/till/import".into(), profile()));
+    assert!(settings.problems().is_empty());
+    assert_eq!(settings.staging(), Path::new("/till/import/.tillbridge"));
+    assert!(toml::from_str::<EposSettings>(&text.replace("[stock", "sweep = 1\n[stock")).is_err());
+}
+
+#[test]
+fn settings_that_cannot_work_name_the_key() {
+    let root = tempfile::tempdir().unwrap();
+    let problem = |change: &dyn Fn(&mut EposSettings)| {
+        let mut settings = settings(root.path());
+        change(&mut settings);
+        let problems: Vec<String> = settings.problems().iter().map(ToString::to_string).collect();
+        problems.first().cloned().unwrap_or_default()
+    };
+    assert_eq!(problem(&|_| {}), "");
+    let import = root.path().join("import");
+    assert!(
+        problem(&|s| s.export_folder = import.clone())
+            .starts_with("epos.import_folder: is the same folder as export_folder")
+    );
+    assert!(problem(&|s| s.done_folder = Some("done".into())).starts_with("epos.done_folder"));
+    assert!(problem(&|s| s.staging_folder = Some(import.clone())).starts_with("epos.staging_folder"));
+    assert!(problem(&|s| s.export_files.clear()).starts_with("epos.export_files"));
+    assert!(problem(&|s| s.settle_looks = 1).starts_with("epos.settle_looks"));
+    assert!(problem(&|s| s.time_zone = Some("Mars".into())).starts_with("epos.time_zone"));
+    let pattern = Some("%Y%m%d_%H%M.csv".to_owned());
+    let named = AsOf { from: AsOfFrom::Name, pattern };
+    assert!(problem(&|s| s.stock_profile.as_of = Some(named.clone())).starts_with("epos.time_zone: is missing"));
+    assert!(problem(&|s| s.order_profile.name = "x.csv".into()).starts_with("epos.order_profile: name"));
+    assert!(problem(&|s| s.stock_profile.columns.sku = None).starts_with("epos.stock_profile"));
+}
+
+#[test]
+fn the_check_tries_everything_and_leaves_nothing_behind() {
+    let shop = Shop::new();
+    let lines = shop.epos.check_folders();
+    assert!(lines.iter().all(|line| line.ok), "{lines:?}");
+    assert!(shop.names("import").is_empty());
+    assert!(shop.names("import/.tillbridge").is_empty());
+    fs::remove_dir(shop.path("rejects")).unwrap();
+    let failed: Vec<_> = shop.epos.check_folders().into_iter().filter(|line| !line.ok).collect();
+    assert_eq!(failed.len(), 1);
+    assert!(failed[0].found.contains("make it, or correct the path"));
+}

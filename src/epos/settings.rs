@@ -1,0 +1,297 @@
+//! The settings of one till, with their defaults, and what is wrong with them.
+//!
+//! Promises: unknown keys are refused; every default is a named constant; each complaint names its key and a remedy.
+//! Does not promise that the folders exist: `checks` tries that on the spot.
+
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::name_pattern::matches;
+use super::order_profile::OrderProfile;
+use super::profile::{AsOfFrom, StockProfile};
+use super::profile_check::ProfileError;
+use crate::units::Span;
+
+/// Name of the account when only one till is configured.
+pub const ACCOUNT: &str = "till";
+/// Names that count as exports.
+pub const EXPORT_FILES: [&str; 2] = ["*.csv", "*.txt"];
+/// Staging folder inside the import folder: the same volume, and no file for a till that looks for `*`.
+pub const STAGING: &str = ".tillbridge";
+/// Sweep while an order file is awaited: short enough to prove consumption before the next export.
+pub const SWEEP_AWAITING: Span = Span::seconds(5);
+/// Sweep while nothing is awaited.
+pub const SWEEP_IDLE: Span = Span::seconds(30);
+/// Equal looks before an export counts as whole.
+pub const SETTLE_LOOKS: u32 = 2;
+/// Least pause between two of those looks.
+pub const SETTLE_EVERY: Span = Span::seconds(2);
+/// Least age of an export, by our own clock.
+pub const SETTLE_AGE: Span = Span::seconds(5);
+/// Looks without an order file before it counts as taken.
+pub const ORDER_GONE_LOOKS: u32 = 2;
+/// Least pause between two of those looks.
+pub const ORDER_GONE_EVERY: Span = Span::seconds(5);
+
+/// Settings of one till.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EposSettings {
+    /// Name of this till connection, to show.
+    #[serde(default = "account")]
+    pub account: String,
+    /// Where the till leaves its stock exports.
+    pub export_folder: PathBuf,
+    /// Where the till looks for order files.
+    pub import_folder: PathBuf,
+    /// Where the till moves order files that it has taken, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_folder: Option<PathBuf>,
+    /// Where the till moves order files that it refuses, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejects_folder: Option<PathBuf>,
+    /// Where order files are made ready; default `.tillbridge` inside the import folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staging_folder: Option<PathBuf>,
+    /// Names that count as exports, with `*` and `?`.
+    #[serde(default = "export_files")]
+    pub export_files: Vec<String>,
+    /// IANA time zone of the till (`Europe/London`). No default: a wrong one would make exports look younger than they
+    /// are. Needed only where `stock_profile.as_of` takes a time from the till.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Does the system tell us of changes?
+    #[serde(default)]
+    pub watch: Watch,
+    /// Pause between looks while an order file is awaited.
+    #[serde(default = "sweep_awaiting")]
+    pub sweep_awaiting: Span,
+    /// Pause between looks while nothing is awaited.
+    #[serde(default = "sweep_idle")]
+    pub sweep_idle: Span,
+    /// Equal looks before an export counts as whole.
+    #[serde(default = "settle_looks")]
+    pub settle_looks: u32,
+    /// Least pause between two of those looks.
+    #[serde(default = "settle_every")]
+    pub settle_every: Span,
+    /// Least age of an export by our own clock.
+    #[serde(default = "settle_age")]
+    pub settle_age: Span,
+    /// Looks without an order file before it counts as taken.
+    #[serde(default = "order_gone_looks")]
+    pub order_gone_looks: u32,
+    /// Least pause between two of those looks.
+    #[serde(default = "order_gone_every")]
+    pub order_gone_every: Span,
+    /// What becomes of the till's own export after it was read.
+    #[serde(default)]
+    pub exports_after: ExportsAfter,
+    /// What the till's exports look like.
+    #[serde(default)]
+    pub stock_profile: StockProfile,
+    /// What order files look like.
+    #[serde(default)]
+    pub order_profile: OrderProfile,
+}
+
+/// Does the system tell us of changes?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Watch {
+    /// Yes, as a hint that wakes the sweep.
+    #[default]
+    Native,
+    /// No; for shares, where such hints are unreliable.
+    Off,
+}
+
+/// What becomes of the till's own export after it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportsAfter {
+    /// It stays where it is.
+    #[default]
+    Leave,
+    /// It is deleted, unless it has changed since.
+    Delete,
+}
+
+/// What is wrong with the settings of a till.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A key has a value that cannot work.
+    #[error("epos.{key}: {what}")]
+    Key {
+        /// The key.
+        key: &'static str,
+        /// What is wrong and what to do.
+        what: String,
+    },
+    /// The stock profile cannot work.
+    #[error("epos.stock_profile")]
+    StockProfile(#[source] ProfileError),
+}
+
+fn account() -> String {
+    ACCOUNT.to_owned()
+}
+fn export_files() -> Vec<String> {
+    EXPORT_FILES.map(str::to_owned).to_vec()
+}
+const fn sweep_awaiting() -> Span {
+    SWEEP_AWAITING
+}
+const fn sweep_idle() -> Span {
+    SWEEP_IDLE
+}
+const fn settle_looks() -> u32 {
+    SETTLE_LOOKS
+}
+const fn settle_every() -> Span {
+    SETTLE_EVERY
+}
+const fn settle_age() -> Span {
+    SETTLE_AGE
+}
+const fn order_gone_looks() -> u32 {
+    ORDER_GONE_LOOKS
+}
+const fn order_gone_every() -> Span {
+    ORDER_GONE_EVERY
+}
+
+impl EposSettings {
+    /// Settings with every default, for these two folders and this stock profile.
+    pub fn new(export_folder: PathBuf, import_folder: PathBuf, stock_profile: StockProfile) -> Self {
+        Self {
+            account: account(),
+            export_folder,
+            import_folder,
+            done_folder: None,
+            rejects_folder: None,
+            staging_folder: None,
+            export_files: export_files(),
+            time_zone: None,
+            watch: Watch::default(),
+            sweep_awaiting: SWEEP_AWAITING,
+            sweep_idle: SWEEP_IDLE,
+            settle_looks: SETTLE_LOOKS,
+            settle_every: SETTLE_EVERY,
+            settle_age: SETTLE_AGE,
+            order_gone_looks: ORDER_GONE_LOOKS,
+            order_gone_every: ORDER_GONE_EVERY,
+            exports_after: ExportsAfter::default(),
+            stock_profile,
+            order_profile: OrderProfile::default(),
+        }
+    }
+
+    /// Where order files are made ready.
+    pub fn staging(&self) -> PathBuf {
+        self.staging_folder.clone().unwrap_or_else(|| self.import_folder.join(STAGING))
+    }
+
+    /// Is the staging folder inside the import folder?
+    pub(super) fn staging_is_inside(&self) -> bool {
+        self.staging().starts_with(&self.import_folder)
+    }
+
+    /// Is this the name of an export?
+    pub(super) fn is_export_name(&self, name: &str) -> bool {
+        self.export_files.iter().any(|pattern| matches(pattern, name))
+    }
+
+    /// Everything that is wrong and can be told without trying it out.
+    pub fn problems(&self) -> Vec<SettingsError> {
+        let mut found = Vec::new();
+        self.folder_problems(&mut found);
+        self.pattern_problems(&mut found);
+        self.pace_problems(&mut found);
+        found.extend(self.order_profile.problems().into_iter().map(|what| key("order_profile", what)));
+        found.extend(self.zone().err());
+        if let Err(error) = self.stock_profile.check() {
+            found.push(SettingsError::StockProfile(error));
+        }
+        found
+    }
+
+    /// The till's time zone; UTC where no time of the till is read.
+    pub(super) fn zone(&self) -> Result<TimeZone, SettingsError> {
+        let is_needed = self.stock_profile.as_of.as_ref().is_some_and(|as_of| as_of.from != AsOfFrom::FirstSeen);
+        match &self.time_zone {
+            Some(name) => TimeZone::get(name)
+                .map_err(|_| key("time_zone", format!("{name:?} is no time zone; write it like \"Europe/London\""))),
+            None if is_needed => {
+                let what = "is missing, but stock_profile.as_of reads the till's time; write it like \"Europe/London\"";
+                Err(key("time_zone", what.to_owned()))
+            }
+            None => Ok(TimeZone::UTC),
+        }
+    }
+
+    fn folder_problems(&self, found: &mut Vec<SettingsError>) {
+        let named = [
+            ("export_folder", Some(&self.export_folder)),
+            ("import_folder", Some(&self.import_folder)),
+            ("done_folder", self.done_folder.as_ref()),
+            ("rejects_folder", self.rejects_folder.as_ref()),
+            ("staging_folder", self.staging_folder.as_ref()),
+        ];
+        let given: Vec<(&'static str, &PathBuf)> =
+            named.into_iter().filter_map(|(key, path)| Some((key, path?))).collect();
+        for (at, (name, path)) in given.iter().enumerate() {
+            if path.as_os_str().is_empty() || path.is_relative() {
+                let shown = path.display();
+                found.push(key(name, format!("{shown:?} is no full path; write it from the drive or root on")));
+            }
+            for (other, same) in given.iter().take(at).filter(|(_, other)| is_same_folder(path, other)) {
+                let what = format!("is the same folder as {other} ({}); each needs its own folder", same.display());
+                found.push(key(name, what));
+            }
+        }
+    }
+
+    fn pattern_problems(&self, found: &mut Vec<SettingsError>) {
+        if self.export_files.is_empty() {
+            found.push(key("export_files", "is empty: no file would count as an export; write [\"*.csv\"]".to_owned()));
+        }
+        let sample = self.order_profile.sample_name();
+        if is_same_folder(&self.export_folder, &self.import_folder) && self.is_export_name(&sample) {
+            let what = format!("matches our own order files ({sample}) in the same folder; choose narrower patterns");
+            found.push(key("export_files", what));
+        }
+    }
+
+    fn pace_problems(&self, found: &mut Vec<SettingsError>) {
+        for (name, looks) in [("settle_looks", self.settle_looks), ("order_gone_looks", self.order_gone_looks)] {
+            if looks < 2 {
+                let what = format!("is {looks}; one look cannot show that nothing changes, write 2 or more");
+                found.push(key(name, what));
+            }
+        }
+        let spans = [
+            ("sweep_awaiting", self.sweep_awaiting),
+            ("sweep_idle", self.sweep_idle),
+            ("settle_every", self.settle_every),
+            ("order_gone_every", self.order_gone_every),
+        ];
+        for (name, span) in spans {
+            if span < Span::millis(100) {
+                found.push(key(name, format!("is {span}; write at least \"100ms\", seconds are usual")));
+            }
+        }
+    }
+}
+
+fn key(key: &'static str, what: String) -> SettingsError {
+    SettingsError::Key { key, what }
+}
+
+/// Same folder, as far as the spelling tells; on disk both spellings are resolved where that is possible.
+fn is_same_folder(a: &Path, b: &Path) -> bool {
+    let plain = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.components().collect());
+    plain(a) == plain(b)
+}

@@ -1,0 +1,380 @@
+//! When a file has stopped changing. Pure: listings and times come in, verdicts go out.
+//!
+//! Promises: a file is settled only after several equal observations with pauses between them, and a least age by our
+//! own clock; an empty file never is; whatever changes starts anew. While a file changes, the time at which it was
+//! surely not there stays that of *before* the changes: the till's query may be as old as the first byte.
+//! Does not promise anything about a listing that failed: it must not be given to it.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::volume::FileId;
+use crate::domain::stock::Timing;
+use crate::ports::{ExportLook, SettledExport};
+
+/// What is seen of a file through an open handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Observation {
+    pub(super) bytes: u64,
+    pub(super) modified: Option<Timestamp>,
+    pub(super) id: Option<FileId>,
+}
+
+/// One file in one look.
+#[derive(Debug, Clone)]
+pub(super) enum Seen {
+    Observed(Observation),
+    Unreadable(String),
+}
+
+/// How much stillness is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SettleRules {
+    pub(super) looks: u32,
+    pub(super) every: SignedDuration,
+    pub(super) age: SignedDuration,
+}
+
+/// Remembers what earlier looks saw.
+#[derive(Debug, Default)]
+pub(super) struct SettleTracker {
+    files: HashMap<String, Watched>,
+    last_look: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone)]
+struct Watched {
+    /// `None` while it could never be read.
+    observation: Option<Observation>,
+    /// Its observation has stood still for long enough.
+    settled: bool,
+    /// The last look could not open it.
+    unreadable: bool,
+    /// The caller has dealt with this content.
+    set_aside: bool,
+    declared: Option<Timestamp>,
+    first_seen: Timestamp,
+    last_absent: Option<Timestamp>,
+    /// The last look that saw exactly this observation.
+    last_present: Timestamp,
+    /// The last look that counted.
+    last_counted: Timestamp,
+    looks: u32,
+}
+
+impl SettleTracker {
+    /// Tells of a look in an earlier run, so that files which appeared since can be dated.
+    pub(super) fn seed_last_look(&mut self, at: Timestamp) {
+        self.last_look = self.last_look.or(Some(at));
+    }
+
+    /// A time at which no file that is still to be dealt with was there: what a later run may be seeded with.
+    pub(super) fn last_look(&self) -> Option<Timestamp> {
+        let mut earliest = self.last_look?;
+        for file in self.files.values().filter(|file| !file.set_aside) {
+            earliest = earliest.min(file.last_absent?);
+        }
+        Some(earliest)
+    }
+
+    /// Is this file settled with exactly this observation? Then it need not be opened again.
+    pub(super) fn is_settled_as(&self, name: &str, observation: &Observation) -> bool {
+        self.files.get(name).is_some_and(|file| file.settled && file.observation.as_ref() == Some(observation))
+    }
+
+    /// The content has been dealt with: it is not reported again until it changes.
+    pub(super) fn set_aside(&mut self, export: &SettledExport) {
+        if let Some(file) = self.files.get_mut(&export.name)
+            && file
+                .observation
+                .is_some_and(|seen| seen.bytes == export.bytes && seen.modified == export.timing.modified)
+        {
+            file.set_aside = true;
+        }
+    }
+
+    /// Takes in one successful listing. `declared` reads a time from a file's name.
+    pub(super) fn look(
+        &mut self,
+        rules: &SettleRules,
+        listing: Vec<(String, Seen)>,
+        now: Timestamp,
+        declared: impl Fn(&str) -> Option<Timestamp>,
+    ) -> ExportLook {
+        self.mind_the_clock(now);
+        let mut before = std::mem::take(&mut self.files);
+        self.files.reserve(listing.len());
+        let mut look = ExportLook::default();
+        for (name, seen) in listing {
+            let known = before.remove(&name);
+            let watched = match seen {
+                Seen::Observed(observation) => self.observed(known, observation, rules, now, || declared(&name)),
+                Seen::Unreadable(reason) => {
+                    look.unsettled.push((name.clone(), reason));
+                    self.unreadable(known, now)
+                }
+            };
+            watched.report(&name, rules, &mut look);
+            self.files.insert(name, watched);
+        }
+        self.last_look = Some(now);
+        look.settled.sort_by_cached_key(|export| (place_in_time(&export.timing), export.name.clone()));
+        look
+    }
+
+    /// A clock that was set back makes earlier times worthless: nothing is known about when files were not there.
+    fn mind_the_clock(&mut self, now: Timestamp) {
+        if self.last_look.is_none_or(|last| last <= now) {
+            return;
+        }
+        self.last_look = None;
+        for file in self.files.values_mut() {
+            file.last_present = Timestamp::MIN;
+            if !file.settled {
+                (file.first_seen, file.last_counted, file.last_absent, file.looks) = (now, now, None, 0);
+            }
+        }
+    }
+
+    fn observed(
+        &self,
+        known: Option<Watched>,
+        observation: Observation,
+        rules: &SettleRules,
+        now: Timestamp,
+        declared: impl Fn() -> Option<Timestamp>,
+    ) -> Watched {
+        let last_absent = match known {
+            Some(known) if known.observation == Some(observation) => return known.seen_again(rules, now),
+            // Whole before, changed now: at the last look that saw it whole, the new content was not there.
+            Some(known) if known.settled => Some(known.last_present),
+            Some(known) => known.last_absent,
+            None => self.last_look,
+        };
+        Watched {
+            observation: Some(observation),
+            settled: false,
+            unreadable: false,
+            set_aside: false,
+            // A name that tells a time to come is wrong, and must not make the export younger than it is.
+            declared: declared().filter(|declared| *declared <= now),
+            first_seen: now,
+            last_absent,
+            last_present: now,
+            last_counted: now,
+            looks: 1,
+        }
+    }
+
+    fn unreadable(&self, known: Option<Watched>, now: Timestamp) -> Watched {
+        match known {
+            Some(known) => Watched { looks: 0, last_counted: now, unreadable: true, ..known },
+            None => Watched {
+                observation: None,
+                settled: false,
+                unreadable: true,
+                set_aside: false,
+                declared: None,
+                first_seen: now,
+                last_absent: self.last_look,
+                last_present: now,
+                last_counted: now,
+                looks: 0,
+            },
+        }
+    }
+}
+
+impl Watched {
+    fn seen_again(mut self, rules: &SettleRules, now: Timestamp) -> Self {
+        self.last_present = now;
+        self.unreadable = false;
+        if self.looks == 0 || now.duration_since(self.last_counted) >= rules.every {
+            self.looks = self.looks.saturating_add(1);
+            self.last_counted = now;
+        }
+        let still = self.looks >= rules.looks && now.duration_since(self.first_seen) >= rules.age;
+        self.settled |= still && self.observation.is_some_and(|seen| seen.bytes > 0);
+        self
+    }
+
+    fn report(&self, name: &str, rules: &SettleRules, look: &mut ExportLook) {
+        let Some(observation) = self.observation.filter(|_| !self.unreadable) else { return };
+        if observation.bytes == 0 {
+            look.unsettled.push((name.to_owned(), "empty so far".to_owned()));
+        } else if !self.settled {
+            let reason = format!("seen unchanged in {} of {} looks", self.looks.min(rules.looks), rules.looks);
+            look.unsettled.push((name.to_owned(), reason));
+        } else if !self.set_aside {
+            look.settled.push(self.export(name, observation));
+        }
+    }
+
+    fn export(&self, name: &str, observation: Observation) -> SettledExport {
+        let timing = Timing {
+            declared: self.declared,
+            first_seen: self.first_seen,
+            last_absent: self.last_absent,
+            modified: observation.modified,
+        };
+        SettledExport { name: name.to_owned(), bytes: observation.bytes, timing }
+    }
+}
+
+fn place_in_time(timing: &Timing) -> (Timestamp, Timestamp) {
+    (timing.declared.or(timing.modified).unwrap_or(timing.first_seen), timing.first_seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: SettleRules =
+        SettleRules { looks: 2, every: SignedDuration::from_secs(2), age: SignedDuration::from_secs(5) };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn of(bytes: u64) -> Seen {
+        let modified = Some(at(1));
+        Seen::Observed(Observation { bytes, modified, id: Some(FileId { volume: 1, number: 7 }) })
+    }
+
+    fn look(tracker: &mut SettleTracker, seen: &[(&str, Seen)], now: i64) -> ExportLook {
+        let listing = seen.iter().map(|(name, seen)| ((*name).to_owned(), seen.clone())).collect();
+        tracker.look(&RULES, listing, at(now), |_| None)
+    }
+
+    #[test]
+    fn a_file_settles_after_equal_looks_apart_and_a_least_age() {
+        let mut tracker = SettleTracker::default();
+        look(&mut tracker, &[], 90);
+        assert!(look(&mut tracker, &[("a", of(5))], 100).settled.is_empty());
+        assert!(look(&mut tracker, &[("a", of(5))], 101).settled.is_empty(), "too soon to count as another look");
+        assert!(look(&mut tracker, &[("a", of(5))], 103).settled.is_empty(), "two looks, but too young");
+        let settled = look(&mut tracker, &[("a", of(5))], 105).settled;
+        let timing = Timing { declared: None, first_seen: at(100), last_absent: Some(at(90)), modified: Some(at(1)) };
+        assert_eq!(settled, [SettledExport { name: "a".into(), bytes: 5, timing }]);
+    }
+
+    #[test]
+    fn a_file_that_grows_while_looked_at_is_never_settled() {
+        let mut tracker = SettleTracker::default();
+        for step in 0..50 {
+            let found = look(&mut tracker, &[("a", of(100 + step))], i64::try_from(step).unwrap() * 30);
+            assert!(found.settled.is_empty());
+            assert_eq!(found.unsettled.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_growing_file_was_absent_when_it_was_before_its_first_byte() {
+        let mut tracker = SettleTracker::default();
+        look(&mut tracker, &[], 90);
+        look(&mut tracker, &[("a", of(1))], 95);
+        look(&mut tracker, &[("a", of(2))], 100);
+        look(&mut tracker, &[("a", of(2))], 105);
+        let settled = look(&mut tracker, &[("a", of(2))], 110).settled;
+        assert_eq!(settled[0].timing.first_seen, at(100));
+        assert_eq!(settled[0].timing.last_absent, Some(at(90)));
+    }
+
+    #[test]
+    fn a_file_written_anew_was_absent_at_the_last_look_that_saw_the_old_one() {
+        let mut tracker = SettleTracker::default();
+        for now in [0, 10, 20] {
+            look(&mut tracker, &[("a", of(1))], now);
+        }
+        look(&mut tracker, &[("a", of(2))], 30);
+        let settled = look(&mut tracker, &[("a", of(2))], 40).settled;
+        assert_eq!((settled[0].bytes, settled[0].timing.last_absent), (2, Some(at(20))));
+    }
+
+    #[test]
+    fn an_empty_file_never_settles() {
+        let mut tracker = SettleTracker::default();
+        for now in [0, 100, 1000, 100_000] {
+            let found = look(&mut tracker, &[("a", of(0))], now);
+            assert_eq!(found.unsettled, [("a".to_owned(), "empty so far".to_owned())]);
+            assert!(found.settled.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_locked_file_is_reported_and_dates_from_before_the_lock() {
+        let mut tracker = SettleTracker::default();
+        look(&mut tracker, &[], 0);
+        let locked = look(&mut tracker, &[("a", Seen::Unreadable("locked".into()))], 10);
+        assert_eq!(locked.unsettled, [("a".to_owned(), "locked".to_owned())]);
+        look(&mut tracker, &[("a", of(5))], 20);
+        let settled = look(&mut tracker, &[("a", of(5))], 30).settled;
+        assert_eq!((settled[0].timing.first_seen, settled[0].timing.last_absent), (at(20), Some(at(0))));
+    }
+
+    #[test]
+    fn a_settled_file_that_is_locked_for_a_moment_is_the_same_afterwards() {
+        let mut tracker = SettleTracker::default();
+        for now in [0, 10, 20] {
+            look(&mut tracker, &[("a", of(5))], now);
+        }
+        assert!(look(&mut tracker, &[("a", Seen::Unreadable("locked".into()))], 30).settled.is_empty());
+        assert_eq!(look(&mut tracker, &[("a", of(5))], 40).settled[0].timing.first_seen, at(0));
+    }
+
+    #[test]
+    fn what_was_set_aside_is_not_reported_until_it_changes() {
+        let mut tracker = SettleTracker::default();
+        look(&mut tracker, &[("a", of(5))], 0);
+        let settled = look(&mut tracker, &[("a", of(5))], 10).settled;
+        assert_eq!(tracker.last_look(), None, "a file is waiting of which nothing is known");
+        tracker.set_aside(&settled[0]);
+        assert_eq!(tracker.last_look(), Some(at(10)));
+        assert!(look(&mut tracker, &[("a", of(5))], 20).settled.is_empty());
+        look(&mut tracker, &[("a", of(6))], 30);
+        assert_eq!(look(&mut tracker, &[("a", of(6))], 40).settled.len(), 1);
+    }
+
+    #[test]
+    fn a_seeded_look_dates_files_that_came_while_we_were_away() {
+        let mut tracker = SettleTracker::default();
+        tracker.seed_last_look(at(50));
+        look(&mut tracker, &[("a", of(5))], 100);
+        let settled = look(&mut tracker, &[("a", of(5))], 110).settled;
+        assert_eq!(settled[0].timing.last_absent, Some(at(50)));
+        assert_eq!(tracker.last_look(), Some(at(50)), "until it is dealt with, a restart must date it the same");
+    }
+
+    #[test]
+    fn a_clock_set_back_leaves_nothing_known_about_absence() {
+        let mut tracker = SettleTracker::default();
+        look(&mut tracker, &[], 1000);
+        look(&mut tracker, &[("a", of(5))], 1010);
+        look(&mut tracker, &[("a", of(5))], 10);
+        let settled = look(&mut tracker, &[("a", of(5))], 20).settled;
+        assert_eq!((settled[0].timing.first_seen, settled[0].timing.last_absent), (at(10), None));
+    }
+
+    #[test]
+    fn a_name_that_tells_a_time_to_come_is_not_believed() {
+        let mut tracker = SettleTracker::default();
+        for (now, told, wanted) in [(100, 90, Some(at(90))), (100, 101, None)] {
+            let listing = vec![(format!("{told}"), of(5))];
+            tracker.look(&RULES, listing.clone(), at(now), |_| Some(at(told)));
+            let settled = tracker.look(&RULES, listing, at(now + 10), |_| Some(at(told))).settled;
+            assert_eq!(settled[0].timing.declared, wanted);
+            tracker = SettleTracker::default();
+        }
+    }
+
+    #[test]
+    fn the_oldest_export_comes_first() {
+        let mut tracker = SettleTracker::default();
+        let made = |second| Seen::Observed(Observation { bytes: 1, modified: Some(at(second)), id: None });
+        let files = [("new", made(50)), ("old", made(10))];
+        look(&mut tracker, &files, 100);
+        let names: Vec<_> = look(&mut tracker, &files, 110).settled.into_iter().map(|e| e.name).collect();
+        assert_eq!(names, ["old", "new"]);
+    }
+}

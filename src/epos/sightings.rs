@@ -1,0 +1,101 @@
+//! Where published order files are now.
+//!
+//! Promises: one listing per folder; the import folder is listed first, so that a file on its way to another folder is
+//! seen at least once; a folder that cannot be listed, or is not the one it was, makes the whole look fail.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::fault::of_files;
+use super::publish::Importing;
+use super::settings::EposSettings;
+use crate::ports::{EposError, Sighting, Sign};
+
+/// Looks once for all `names`.
+pub(super) fn look(
+    settings: &EposSettings,
+    importing: &Importing,
+    names: &[String],
+) -> Result<Vec<Sighting>, EposError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let awaited: HashMap<String, &String> = names.iter().map(|name| (name.to_lowercase(), name)).collect();
+    let waiting = listed(&settings.import_folder, &awaited, Match::Exact, settings)?;
+    if waiting.is_empty() {
+        importing.make_sure_of_folder()?
+    } else {
+        importing.is_proven_right()?
+    }
+    let done = optional(settings.done_folder.as_deref(), &awaited, settings)?;
+    let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings)?;
+    let sign = |name: &String| {
+        let key = name.to_lowercase();
+        if rejected.contains(&key) {
+            Sign::Rejected
+        } else if done.contains(&key) {
+            Sign::MovedToDone
+        } else if waiting.contains(&key) {
+            Sign::Waiting
+        } else {
+            Sign::Gone
+        }
+    };
+    Ok(names.iter().map(|name| Sighting { name: name.clone(), sign: sign(name) }).collect())
+}
+
+/// How a name in a folder counts as that of an order file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Match {
+    Exact,
+    /// Tills append `.err`, `.bak`, `.done`.
+    WithExtension,
+}
+
+fn optional(
+    folder: Option<&Path>,
+    awaited: &HashMap<String, &String>,
+    settings: &EposSettings,
+) -> Result<HashSet<String>, EposError> {
+    folder.map_or_else(|| Ok(HashSet::new()), |folder| listed(folder, awaited, Match::WithExtension, settings))
+}
+
+/// The awaited names that the folder shows, in lower case.
+fn listed(
+    folder: &Path,
+    awaited: &HashMap<String, &String>,
+    how: Match,
+    settings: &EposSettings,
+) -> Result<HashSet<String>, EposError> {
+    let failed = |error| {
+        let shown = folder.display();
+        of_files(format!("cannot list {shown}, so that nothing is known about orders; is the share connected?"), error)
+    };
+    let entries = match fs::read_dir(folder) {
+        // Tills make their folders inside the import folder when they first need them; that folder was just proven.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_inside(folder, settings) => {
+            return Ok(HashSet::new());
+        }
+        other => other.map_err(failed)?,
+    };
+    let mut found = HashSet::new();
+    for entry in entries {
+        let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
+        found.extend(awaited_name(&name.to_lowercase(), awaited, how));
+    }
+    Ok(found)
+}
+
+fn is_inside(folder: &Path, settings: &EposSettings) -> bool {
+    folder != settings.import_folder && folder.starts_with(&settings.import_folder)
+}
+
+fn awaited_name(name: &str, awaited: &HashMap<String, &String>, how: Match) -> Option<String> {
+    if awaited.contains_key(name) {
+        return Some(name.to_owned());
+    }
+    let mut points = name.match_indices('.').map(|(at, _)| at).filter(|_| how == Match::WithExtension);
+    points.find(|at| awaited.contains_key(&name[..*at])).map(|at| name[..at].to_owned())
+}

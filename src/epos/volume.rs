@@ -1,0 +1,313 @@
+//! What differs between operating systems about files: the only file of this module with `cfg`.
+//!
+//! Promises: equal function names everywhere; a rename that never replaces; a path that crosses volumes says so.
+//! Does not promise: durability beyond what the system offers (see [`sync_folder`]).
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// How often a file that another program holds for a moment (virus scanner, indexer) is tried again.
+const TRIES: u32 = 5;
+/// First pause between tries; it doubles: 50, 100, 200, 400 ms.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What makes a file the same file although its name, length and time may be those of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// The volume.
+    pub volume: u64,
+    /// The file's number on it.
+    pub number: u64,
+}
+
+/// Gives `from` the name `to`, unless something has that name already.
+///
+/// # Errors
+/// `AlreadyExists` when the name is taken; `CrossesDevices` when the two are not on one volume.
+pub fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
+    patiently(|| os::rename_without_replacing(from, to)).map_err(|error| explained(error, from, to))
+}
+
+/// Moves `from` away to `to`, in one step; a leftover of ours at `to` is replaced.
+///
+/// # Errors
+/// `NotFound` when `from` is gone.
+pub fn move_away(from: &Path, to: &Path) -> io::Result<()> {
+    patiently(|| plain_rename(from, to)).map_err(|error| explained(error, from, to))
+}
+
+/// Removes a file; that it is gone already is no error.
+///
+/// # Errors
+/// When it is still there.
+pub fn remove_if_there(path: &Path) -> io::Result<()> {
+    match patiently(|| std::fs::remove_file(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes the names in a folder durable.
+///
+/// On Windows there is nothing to do: NTFS journals names itself, and a folder cannot be flushed without
+/// administrator rights.
+///
+/// # Errors
+/// When the folder could not be flushed.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    os::sync_folder(path)
+}
+
+/// Are these two existing paths on one volume? `None` where the system does not say.
+///
+/// # Errors
+/// When one of them cannot be looked at.
+pub fn same_volume(a: &Path, b: &Path) -> io::Result<Option<bool>> {
+    os::same_volume(a, b)
+}
+
+/// The identity of an open file; `None` where the system does not say.
+///
+/// # Errors
+/// When the file cannot be asked.
+pub fn file_identity(file: &File) -> io::Result<Option<FileId>> {
+    Ok(os::identity(&file.metadata()?))
+}
+
+/// The identity that `metadata` tells; `None` where the system does not say.
+pub fn identity_of(metadata: &Metadata) -> Option<FileId> {
+    os::identity(metadata)
+}
+
+/// Opens one of the till's files for reading; where the system can, only while nobody is writing to it.
+///
+/// # Errors
+/// When it is locked, or cannot be read.
+pub fn open_for_reading(path: &Path) -> io::Result<File> {
+    os::open_for_reading(path)
+}
+
+/// Does another program hold the file just now?
+pub fn is_held_by_another(error: &io::Error) -> bool {
+    os::is_held_by_another(error)
+}
+
+/// Repeats `step` for a short, bounded time while another program holds the file.
+fn patiently<T>(mut step: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..TRIES {
+        match step() {
+            Err(error) if is_held_by_another(&error) => std::thread::sleep(pause),
+            other => return other,
+        }
+        pause *= 2;
+    }
+    step()
+}
+
+/// The same error, in words where the system's own words do not help.
+fn explained(error: io::Error, from: &Path, to: &Path) -> io::Error {
+    if error.kind() == io::ErrorKind::CrossesDevices {
+        let (from, to) = (from.display(), to.display());
+        let text =
+            format!("{from} and {to} are on different volumes; set epos.staging_folder to a folder on the same volume");
+        return io::Error::new(io::ErrorKind::CrossesDevices, text);
+    }
+    error
+}
+
+#[expect(clippy::disallowed_methods, reason = "the target is a private name of ours; replacing a leftover is wanted")]
+fn plain_rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)
+}
+
+/// For volumes without hard links (FAT, some shares): looks first. Only we write these names, so that the moment
+/// between look and rename belongs to nobody else.
+fn look_then_rename(from: &Path, to: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(to) {
+        Ok(_) => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => plain_rename(from, to),
+        Err(error) => Err(error),
+    }
+}
+
+/// A second name, then the first one removed: creating a link refuses a name that is taken.
+fn link_then_remove(from: &Path, to: &Path) -> io::Result<()> {
+    match std::fs::hard_link(from, to) {
+        Ok(()) => std::fs::remove_file(from),
+        Err(error) if os::has_no_links(&error) => look_then_rename(from, to),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+mod os {
+    use std::fs::{File, Metadata};
+    use std::io;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
+
+    use super::FileId;
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // Old kernels and some shares do not know the flag.
+            Err(Errno::INVAL | Errno::NOSYS) => super::link_then_remove(from, to),
+            other => other.map_err(io::Error::from),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
+        super::link_then_remove(from, to)
+    }
+
+    pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+        match File::open(path)?.sync_all() {
+            // Some shares cannot flush a folder; the file itself has been flushed.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+            other => other,
+        }
+    }
+
+    pub(super) fn same_volume(a: &Path, b: &Path) -> io::Result<Option<bool>> {
+        Ok(Some(std::fs::metadata(a)?.dev() == std::fs::metadata(b)?.dev()))
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+    pub(super) fn identity(metadata: &Metadata) -> Option<FileId> {
+        Some(FileId { volume: metadata.dev(), number: metadata.ino() })
+    }
+
+    pub(super) fn open_for_reading(path: &Path) -> io::Result<File> {
+        use std::os::unix::fs::OpenOptionsExt;
+        // A name that became a link or a pipe since it was listed must neither lead elsewhere nor block us.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let flags = i32::try_from(flags.bits()).unwrap_or(0);
+        std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)
+    }
+
+    pub(super) fn is_held_by_another(error: &io::Error) -> bool {
+        error.raw_os_error() == Some(rustix::io::Errno::TXTBSY.raw_os_error())
+    }
+
+    pub(super) fn has_no_links(error: &io::Error) -> bool {
+        // FAT answers EPERM, some shares ENOTSUP or ENOSYS.
+        use rustix::io::Errno;
+        let told = error.raw_os_error();
+        [Errno::PERM, Errno::NOTSUP, Errno::NOSYS].iter().any(|errno| told == Some(errno.raw_os_error()))
+    }
+}
+
+#[cfg(windows)]
+mod os {
+    use std::fs::{File, Metadata, OpenOptions};
+    use std::io;
+    use std::os::windows::fs::OpenOptionsExt;
+    use std::path::{Component, Path, Prefix};
+
+    use super::FileId;
+
+    /// FILE_SHARE_READ and FILE_SHARE_DELETE: others may read and rename meanwhile, nobody may write.
+    const NO_WRITERS: u32 = 0x1 | 0x4;
+    /// ERROR_ACCESS_DENIED, also given for a file that is being deleted.
+    const ACCESS_DENIED: i32 = 5;
+    /// ERROR_SHARING_VIOLATION.
+    const SHARING_VIOLATION: i32 = 32;
+    /// ERROR_INVALID_FUNCTION and ERROR_NOT_SUPPORTED: the volume has no hard links.
+    const NO_LINKS: [i32; 2] = [1, 50];
+
+    pub(super) fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
+        super::link_then_remove(from, to)
+    }
+
+    pub(super) fn sync_folder(_path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn same_volume(a: &Path, b: &Path) -> io::Result<Option<bool>> {
+        Ok(prefix(&a.canonicalize()?).zip(prefix(&b.canonicalize()?)).map(|(a, b)| a == b))
+    }
+
+    fn prefix(path: &Path) -> Option<std::ffi::OsString> {
+        match path.components().next()? {
+            Component::Prefix(prefix) => match prefix.kind() {
+                Prefix::VerbatimDisk(_) | Prefix::Disk(_) | Prefix::VerbatimUNC(..) | Prefix::UNC(..) => {
+                    Some(prefix.as_os_str().to_ascii_lowercase())
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub(super) fn identity(_metadata: &Metadata) -> Option<FileId> {
+        None
+    }
+
+    pub(super) fn open_for_reading(path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).share_mode(NO_WRITERS).open(path)
+    }
+
+    pub(super) fn is_held_by_another(error: &io::Error) -> bool {
+        matches!(error.raw_os_error(), Some(ACCESS_DENIED | SHARING_VIOLATION))
+    }
+
+    pub(super) fn has_no_links(error: &io::Error) -> bool {
+        error.raw_os_error().is_some_and(|code| NO_LINKS.contains(&code))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rename_never_replaces() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("a"), folder.path().join("b"));
+        std::fs::write(&from, "new").unwrap();
+        std::fs::write(&to, "old").unwrap();
+        for step in [rename_without_replacing, link_then_remove, look_then_rename] {
+            assert_eq!(step(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(std::fs::read_to_string(&to).unwrap(), "old");
+            assert_eq!(std::fs::read_to_string(&from).unwrap(), "new");
+        }
+    }
+
+    #[test]
+    fn every_way_of_renaming_moves_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for step in [rename_without_replacing, link_then_remove, look_then_rename, move_away] {
+            let (from, to) = (folder.path().join("a"), folder.path().join("b"));
+            std::fs::write(&from, "new").unwrap();
+            step(&from, &to).unwrap();
+            assert!(!from.exists());
+            std::fs::remove_file(&to).unwrap();
+            assert_eq!(step(&from, &to).unwrap_err().kind(), io::ErrorKind::NotFound);
+        }
+    }
+
+    #[test]
+    fn a_file_keeps_its_identity_under_another_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("a"), folder.path().join("b"));
+        std::fs::write(&from, "x").unwrap();
+        let before = file_identity(&File::open(&from).unwrap()).unwrap();
+        rename_without_replacing(&from, &to).unwrap();
+        assert_eq!(file_identity(&File::open(&to).unwrap()).unwrap(), before);
+        assert_ne!(same_volume(folder.path(), &to).unwrap(), Some(false));
+        sync_folder(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn removing_what_is_gone_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        remove_if_there(&folder.path().join("nothing")).unwrap();
+    }
+}

@@ -1,0 +1,287 @@
+//! The till's edge: exports in, order files out, and what became of them.
+//!
+//! Promises: a failure says whether it will pass; a look that failed is an error, never an empty list.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::retry::FailureClass;
+use crate::domain::stock::{Counted, Timing};
+use crate::domain::{Quantity, Sku, WebOrder};
+
+/// The till system, as far as files go. Calls block; callers run them off the async threads.
+pub trait Epos: Send + Sync {
+    /// Looks at the export folder once. `now` is the time of the look.
+    ///
+    /// # Errors
+    /// When the folder could not be listed: then nothing is known, and nothing may be concluded.
+    fn look_for_exports(&self, now: Timestamp) -> Result<ExportLook, EposError>;
+
+    /// The latest time at which no export that is still to be dealt with was in the folder; after a restart it bounds
+    /// the age of what appeared meanwhile. `None` when nothing is known yet.
+    fn last_look(&self) -> Option<Timestamp>;
+
+    /// This export has been dealt with, in this run or an earlier one: it is not reported again until it changes.
+    fn set_aside(&self, export: &SettledExport);
+
+    /// Copies a settled export into the private spool while hashing it, and makes sure that it did not change
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// `Transient` when the file is locked, changed or vanished: look again later.
+    fn take(&self, export: &SettledExport) -> Result<SpooledExport, EposError>;
+
+    /// Reads a spooled export by the profile, row by row. Memory does not grow with the number of rows.
+    ///
+    /// Rows are given as the file has them; whoever collects them settles duplicates by [`ReadSummary::duplicates`].
+    ///
+    /// # Errors
+    /// [`ReadError::Rejected`] when the file as a whole cannot be believed; [`ReadError::Sink`] when `sink` failed.
+    fn read(&self, spooled: &Path, name: &str, sink: &mut RowSink<'_>) -> Result<ReadSummary, ReadError>;
+
+    /// Puts the private copy where it belongs, and the till's own file too where the configuration says so.
+    ///
+    /// # Errors
+    /// When a file could not be moved. Doing it again is harmless.
+    fn finish(&self, export: &SpooledExport, fate: ExportFate, now: Timestamp) -> Result<(), EposError>;
+
+    /// The bytes and the name of the order file of `order`. `copy` is 1 for the first file, 2 when asked for again.
+    ///
+    /// # Errors
+    /// `Permanent` when the order cannot be written (a line without SKU, no lines).
+    fn render(&self, order: &WebOrder, copy: u32) -> Result<OrderFile, EposError>;
+
+    /// Makes an order file durable where the till does not look. Doing it again is harmless.
+    ///
+    /// # Errors
+    /// When it is not known to be on the disk.
+    fn stage(&self, file: &OrderFile) -> Result<(), EposError>;
+
+    /// Makes a staged file visible to the till in one step: whole, durable, never replacing another.
+    ///
+    /// # Errors
+    /// When nothing became visible: no access, or another file has that name already.
+    fn reveal(&self, name: &str) -> Result<Revealed, EposError>;
+
+    /// Takes a published file away from the till again, in one atomic step.
+    ///
+    /// # Errors
+    /// When it is unknown whether the till still has it.
+    fn withdraw(&self, name: &str) -> Result<Withdrawal, EposError>;
+
+    /// Looks once at the folders that tell what became of published files.
+    ///
+    /// # Errors
+    /// When a folder could not be listed, or is not the folder that it was: then nothing is known.
+    fn look_at_orders(&self, names: &[String]) -> Result<Vec<Sighting>, EposError>;
+}
+
+/// Takes one row of an export: SKU, count and line.
+pub type RowSink<'a> = dyn FnMut(&str, Counted) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
+
+/// What one look at the export folder found.
+#[derive(Debug, Clone, Default)]
+pub struct ExportLook {
+    /// Files that have stopped changing and are still to be dealt with, oldest first.
+    pub settled: Vec<SettledExport>,
+    /// Names of files that are still changing, locked or empty, with the reason to show.
+    pub unsettled: Vec<(String, String)>,
+}
+
+/// A file that has stopped changing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledExport {
+    /// Its name, without folder.
+    pub name: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// When it was made, as far as can be told before reading it.
+    pub timing: Timing,
+}
+
+impl SettledExport {
+    /// Name, length and modification time: enough to know a file again that was left lying.
+    pub fn identity(&self) -> String {
+        let modified = self.timing.modified.map_or(0, Timestamp::as_nanosecond);
+        format!("{}\u{1f}{}\u{1f}{modified}", self.name, self.bytes)
+    }
+}
+
+/// A private copy of an export.
+#[derive(Debug, Clone)]
+pub struct SpooledExport {
+    /// What was copied.
+    pub source: SettledExport,
+    /// Where the copy is.
+    pub spooled: PathBuf,
+    /// SHA-256 of the whole file, 64 hex digits.
+    pub fingerprint: String,
+}
+
+/// What becomes of an export that has been dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFate<'a> {
+    /// It was read; keep the copy in the archive.
+    Archived,
+    /// It cannot be believed; keep the copy in quarantine with this reason beside it.
+    Quarantined {
+        /// What is wrong and what to do, for a person.
+        reason: &'a str,
+    },
+}
+
+/// What a whole read came to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ReadSummary {
+    /// Data records in the file.
+    pub rows: u64,
+    /// Rows that could not be used.
+    pub row_errors: Vec<RowError>,
+    /// Row errors beyond those listed.
+    pub more_row_errors: u64,
+    /// What two rows of one SKU mean.
+    pub duplicates: Duplicates,
+    /// When the export began, if the file says so itself.
+    pub declared: Option<Timestamp>,
+    /// Remarks for a person.
+    pub warnings: Vec<String>,
+}
+
+/// What two rows of one SKU mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duplicates {
+    /// Equal rows are one row; rows that differ are all in error.
+    #[default]
+    IdenticalCollapseConflictRowError,
+    /// The last one counts.
+    LastInFile,
+    /// They are added.
+    Sum,
+}
+
+/// A row that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowError {
+    /// Data record, from 1.
+    pub row: u64,
+    /// Physical line on which it starts, from 1.
+    pub line: u64,
+    /// Its SKU, when it has one.
+    pub sku: Option<String>,
+    /// The reason's word (`quantity_not_numeric`).
+    pub reason: String,
+    /// The reason for a person, with the text that is wrong.
+    pub text: String,
+}
+
+/// Why an export as a whole was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It cannot be believed.
+    #[error("{0}")]
+    Rejected(Rejection),
+    /// The spooled copy could not be read.
+    #[error("cannot read {path}")]
+    Io {
+        /// The copy.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The taker of the rows failed.
+    #[error("cannot keep the rows that were read")]
+    Sink(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why a file as a whole cannot be believed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    /// The reason's word (`missing_column`).
+    pub reason: String,
+    /// Physical line, where one can be named.
+    pub line: Option<u64>,
+    /// The reason and the remedy for a person.
+    pub text: String,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {} ({})", self.text, self.reason),
+            None => write!(f, "{} ({})", self.text, self.reason),
+        }
+    }
+}
+
+/// An order file, ready to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderFile {
+    /// Its name, without folder.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Units of each SKU in it.
+    pub units: Vec<(Sku, Quantity)>,
+    /// Remarks for a person (characters that the till's code page lacks).
+    pub warnings: Vec<String>,
+}
+
+/// How a file became visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revealed {
+    /// Just now.
+    Now,
+    /// A file of that name with the same bytes lay there already.
+    Already,
+    /// It is not in staging: it was revealed before (and the till may have taken it since).
+    Before,
+}
+
+/// What became of taking a file away again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// The till can no longer see it.
+    Withdrawn,
+    /// It was not there any more: the till may have it.
+    Gone,
+}
+
+/// Where a published file is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The file's name.
+    pub name: String,
+    /// What its whereabouts say.
+    pub sign: Sign,
+}
+
+/// What the whereabouts of an order file say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// Still in the import folder.
+    Waiting,
+    /// In the rejects folder.
+    Rejected,
+    /// In the folder for what the till has done: taken.
+    MovedToDone,
+    /// In none of them.
+    Gone,
+}
+
+/// A failure on the till's side.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct EposError {
+    /// What was attempted, with the path, and what to do about it.
+    pub what: String,
+    /// Will it pass?
+    pub class: FailureClass,
+    /// The cause.
+    #[source]
+    pub source: Option<std::io::Error>,
+}

@@ -1,0 +1,206 @@
+//! The web store's edge: orders in, quantities and news of orders out.
+//!
+//! Promises: a failure says whether it will pass, and whether the request may have been carried out all the same.
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::reconcile::StockModel;
+use crate::domain::retry::FailureClass;
+use crate::domain::{OrderId, Quantity, Sku, WebOrder};
+
+/// The central web store. One adapter per make; each knows its store's arithmetic, limits and quirks.
+#[async_trait]
+pub trait CentralStore: Send + Sync {
+    /// What kind of store it turned out to be. Asked once, and again after failures.
+    ///
+    /// # Errors
+    /// When the store cannot be reached, or refuses us.
+    async fn probe(&self) -> Result<StoreFacts, StoreError>;
+
+    /// The orders that changed since `cursor`, oldest change first. Reading consumes nothing; orders may come again.
+    ///
+    /// # Errors
+    /// When the page could not be read whole. The cursor then stays where it was.
+    async fn orders(&self, cursor: Option<&FeedCursor>) -> Result<OrderPage, StoreError>;
+
+    /// What the store knows of these SKUs, and what it holds of each at this shop.
+    ///
+    /// # Errors
+    /// When they could not all be read.
+    async fn holdings(&self, skus: &[Sku]) -> Result<Vec<Holding>, StoreError>;
+
+    /// Writes quantities. Absolute; repeating it is harmless as long as the quantities are still right.
+    ///
+    /// # Errors
+    /// When it is not known that all of them were stored.
+    async fn write_stock(&self, batch: &StockBatch) -> Result<Vec<Written>, StoreError>;
+
+    /// Tells the store how far an order has come. Repeating it does not say it twice.
+    ///
+    /// # Errors
+    /// When it is not known that the store took note.
+    async fn acknowledge(&self, acknowledgement: &Acknowledgement) -> Result<(), StoreError>;
+
+    /// Most SKUs in one write that the store has shown to take.
+    fn batch_size(&self) -> usize;
+
+    /// Tries everything that the agent will need, one line each.
+    async fn check(&self) -> Vec<CheckLine>;
+}
+
+/// What kind of store it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreFacts {
+    /// How it keeps its books.
+    pub model: StockModel,
+    /// Its clock, from the `Date` header, when it sends one.
+    pub clock: Option<Timestamp>,
+    /// What it is, to show (`Magento with MSI, source shop1`).
+    pub shown: String,
+}
+
+/// Where the reading of the order feed has come to; its meaning is the adapter's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FeedCursor(pub String);
+
+/// One page of the order feed.
+#[derive(Debug, Clone)]
+pub struct OrderPage {
+    /// The orders, as they are now.
+    pub orders: Vec<WebOrder>,
+    /// Orders that could not be understood: number or key, and what is wrong.
+    pub unreadable: Vec<(String, String)>,
+    /// Where the next page begins.
+    pub next: FeedCursor,
+    /// Is there more right now?
+    pub more: bool,
+}
+
+/// What the store holds of a SKU at this shop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// The SKU, as asked.
+    pub sku: Sku,
+    /// What it is to the store.
+    pub kind: HoldingKind,
+}
+
+/// What a SKU is to the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HoldingKind {
+    /// It keeps this quantity (`None`: sellable, but never counted at this shop).
+    Kept(Option<Quantity>, Option<StockVersion>),
+    /// It has no such SKU.
+    Unknown,
+    /// It has it, but keeps no quantity of it; the reason says why (a configurable parent, a bundle).
+    NotKept(String),
+}
+
+/// The store's version mark of a quantity, for compare-and-set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StockVersion(pub String);
+
+/// Quantities to write in one request.
+#[derive(Debug, Clone)]
+pub struct StockBatch {
+    /// What to write.
+    pub items: Vec<StockItem>,
+    /// Which export they come from.
+    pub snapshot: String,
+    /// When that export was made.
+    pub as_of: Timestamp,
+    /// Store keys of the orders counted in the quantities.
+    pub orders_included: Vec<OrderId>,
+}
+
+/// One quantity to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockItem {
+    /// Of what.
+    pub sku: Sku,
+    /// How many (`W`).
+    pub quantity: Quantity,
+    /// Only if the store still has this version.
+    pub if_version: Option<StockVersion>,
+}
+
+/// What became of one quantity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Of what.
+    pub sku: Sku,
+    /// What became of it.
+    pub outcome: WriteOutcome,
+}
+
+/// What became of one quantity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// Stored, as this quantity.
+    Stored(Quantity),
+    /// Someone else changed it meanwhile; compute again.
+    Conflict,
+    /// The store has no such SKU.
+    Unknown,
+    /// The store will not take it; the reason says why.
+    Refused(String),
+}
+
+/// How far an order has come, for the store to note.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// The store's key.
+    pub order: OrderId,
+    /// The number to show.
+    pub number: String,
+    /// How far.
+    pub stage: Stage,
+    /// The till's file name or answer.
+    pub reference: String,
+    /// When.
+    pub at: Timestamp,
+    /// The same for every repetition, different for every other message.
+    pub idempotency_key: String,
+}
+
+/// How far an order has come, in the store's eyes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// The till took it.
+    Consumed,
+    /// The till refused it.
+    Rejected,
+}
+
+/// One line of `tillbridge check`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckLine {
+    /// What was tried.
+    pub what: String,
+    /// Did it work?
+    pub ok: bool,
+    /// What was found; when it did not work, what to do.
+    pub found: String,
+}
+
+/// A failure on the store's side, classified where it was known.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct StoreError {
+    /// What was attempted and what the store answered, with the remedy.
+    pub what: String,
+    /// Will it pass?
+    pub class: FailureClass,
+    /// The pause that the store asked for.
+    pub retry_after: Option<SignedDuration>,
+    /// May the request have been carried out all the same? (The answer was lost, not the request.)
+    pub maybe_done: bool,
+    /// The cause.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
