@@ -3,6 +3,7 @@
 //! Promises: a message can be read alone; fields have stable dotted names; no secrets and no customers' names; the log
 //! files are bounded in number. Does not promise to log when the disk is full; the agent works on.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use tracing_appender::non_blocking::WorkerGuard;
@@ -63,7 +64,9 @@ pub fn start(level: &str, data_folder: &Path) -> Result<WorkerGuard, TelemetryEr
         .map_err(failed)?;
     let (writer, guard) = tracing_appender::non_blocking(files);
     let to_file = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
-    let to_terminal = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let colours = std::io::stderr().is_terminal();
+    let to_terminal =
+        tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr).with_target(false);
     // A second subscriber (a test, the demo) keeps the first; that is no failure of the agent.
     let already = tracing_subscriber::registry().with(filter(level)?).with(to_file).with(to_terminal).try_init();
     if already.is_err() {

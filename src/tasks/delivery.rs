@@ -271,7 +271,7 @@ impl Reconciler for Delivery {
         let delivered = self.deliver(&mut state, &mut figures).await;
         if figures != Figures::default() {
             let outcome = if delivered.is_ok() { "done" } else { "failed" };
-            self.shop.run("delivery", started, outcome, &figures, None);
+            self.shop.run("delivery", started, outcome, &figures, Some("the web store was told"));
         }
         let reported = self.report(&figures);
         match (delivered, reported) {

@@ -78,7 +78,7 @@ impl Orders {
         trouble = trouble.or(self.observe(&mut tracker, &mut figures)?.err());
         self.report(trouble)?;
         if figures != Figures::default() {
-            self.shop.run("orders", started, "done", &figures, None);
+            self.shop.run("orders", started, "done", &figures, Some("orders moved between agent and till"));
             self.shop.wakes.delivery.notify_one();
             self.shop.wakes.stock.notify_one();
         }
