@@ -150,8 +150,8 @@ impl Ledger {
         migrate(&mut writer, &folder.join(FILE_NAME))?;
         let ledger = Self::with(folder, writer, Some(lock))?;
         ledger.write("release old leases", |tx| {
-            tx.execute("UPDATE outbox_stock SET lease_until = 0 WHERE lease_until > 0", [])?;
-            tx.execute("UPDATE outbox_acknowledgement SET lease_until = 0 WHERE lease_until > 0", [])
+            tx.execute("UPDATE outbox_stock SET leased = 0, ready_at = 0 WHERE leased = 1", [])?;
+            tx.execute("UPDATE outbox_acknowledgement SET leased = 0, ready_at = 0 WHERE leased = 1", [])
         })?;
         Ok(ledger)
     }

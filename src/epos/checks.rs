@@ -47,7 +47,7 @@ fn can_list(what: &str, folder: &Path) -> CheckLine {
     line(
         what,
         match listed {
-            Ok(entries) => Ok(format!("{shown}: {} entries", entries.len())),
+            Ok(entries) => Ok(format!("{shown} shows {} file(s) and folder(s)", entries.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!(
                 "{shown} is not there; make it, or correct the path. A service does not see mapped drive letters: write \\\\server\\share"
             )),

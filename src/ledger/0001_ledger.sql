@@ -82,14 +82,17 @@ CREATE TABLE export (
   rows           INTEGER NOT NULL DEFAULT 0,
   skus           INTEGER NOT NULL DEFAULT 0,
   in_stock       INTEGER NOT NULL DEFAULT 0,
+  zeroed         INTEGER NOT NULL DEFAULT 0,
   row_errors     INTEGER NOT NULL DEFAULT 0,
   report         TEXT NOT NULL DEFAULT '{}',
   verdict        TEXT,
   approved_by    TEXT,
-  approved_at    INTEGER
+  approved_at    INTEGER,
+  rows_kept      INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 CREATE UNIQUE INDEX export_by_identity ON export (identity);
 CREATE INDEX export_by_state ON export (state);
+CREATE INDEX export_with_rows ON export (state) WHERE rows_kept = 1;
 
 CREATE TABLE stock_row (
   export_id INTEGER NOT NULL,
@@ -122,16 +125,17 @@ CREATE TABLE store_item (
 CREATE INDEX store_item_unusual ON store_item (kind) WHERE kind <> 'kept';
 
 -- The outbox. A stock row says "this SKU is due", never a number.
+-- `ready_at` is when it may be tried: now, after a pause, or when the lease of whoever has it ends.
 CREATE TABLE outbox_stock (
-  sku         TEXT PRIMARY KEY,
-  due_since   INTEGER NOT NULL,
-  mark        INTEGER NOT NULL DEFAULT 1,
-  attempts    INTEGER NOT NULL DEFAULT 0,
-  not_before  INTEGER NOT NULL DEFAULT 0,
-  lease_until INTEGER NOT NULL DEFAULT 0,
-  last_error  TEXT
+  sku        TEXT PRIMARY KEY,
+  due_since  INTEGER NOT NULL,
+  mark       INTEGER NOT NULL DEFAULT 1,
+  attempts   INTEGER NOT NULL DEFAULT 0,
+  ready_at   INTEGER NOT NULL DEFAULT 0,
+  leased     INTEGER NOT NULL DEFAULT 0,
+  last_error TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX outbox_stock_ready ON outbox_stock (due_since);
+CREATE INDEX outbox_stock_ready ON outbox_stock (ready_at);
 
 CREATE TABLE outbox_acknowledgement (
   idempotency_key TEXT PRIMARY KEY,
@@ -139,10 +143,11 @@ CREATE TABLE outbox_acknowledgement (
   body            TEXT NOT NULL,
   due_since       INTEGER NOT NULL,
   attempts        INTEGER NOT NULL DEFAULT 0,
-  not_before      INTEGER NOT NULL DEFAULT 0,
-  lease_until     INTEGER NOT NULL DEFAULT 0,
+  ready_at        INTEGER NOT NULL DEFAULT 0,
+  leased          INTEGER NOT NULL DEFAULT 0,
   last_error      TEXT
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX outbox_acknowledgement_ready ON outbox_acknowledgement (ready_at);
 
 -- One row per request to the store that carried something.
 CREATE TABLE attempt (

@@ -53,13 +53,13 @@ impl Ledger {
         lease_until: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<(Acknowledgement, u32)>> {
-        let ready = "FROM outbox_acknowledgement WHERE not_before <= ?1 AND lease_until <= ?1";
+        let ready = "FROM outbox_acknowledgement WHERE ready_at <= ?1";
         if !self.read("see what is due", |tx| exists(tx, &format!("SELECT 1 {ready}"), now))? {
             return Ok(Vec::new());
         }
         self.write("lease acknowledgements", |tx| {
             let mut lease = tx.prepare_cached(&format!(
-                "UPDATE outbox_acknowledgement SET lease_until = ?3 WHERE idempotency_key IN
+                "UPDATE outbox_acknowledgement SET leased = 1, ready_at = ?3 WHERE idempotency_key IN
                  (SELECT idempotency_key {ready} ORDER BY due_since LIMIT ?2) RETURNING body, attempts"
             ))?;
             let due = lease.query_map(params![micros(now), limit, micros(lease_until)], |row| {
@@ -99,7 +99,7 @@ impl Ledger {
     pub fn acknowledge_again(&self, news: &Acknowledgement, not_before: Timestamp, why: &str) -> Result<()> {
         self.write("note a failed acknowledgement", |tx| {
             tx.execute(
-                "UPDATE outbox_acknowledgement SET attempts = attempts + 1, not_before = ?2, lease_until = 0, last_error = ?3
+                "UPDATE outbox_acknowledgement SET attempts = attempts + 1, ready_at = ?2, leased = 0, last_error = ?3
                  WHERE idempotency_key = ?1",
                 params![news.idempotency_key, micros(not_before), why],
             )

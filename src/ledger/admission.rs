@@ -61,25 +61,27 @@ pub(crate) fn admitted_in(tx: &Transaction<'_>) -> Result<Option<AdmittedSnapsho
 }
 
 fn candidate_in(tx: &Transaction<'_>, id: ExportId) -> Result<Candidate> {
-    let (timing, skus, approved): (String, i64, bool) = tx
+    let (timing, skus, zeroed, approved): (String, i64, i64, bool) = tx
         .query_row(
-            "SELECT timing, skus, approved_by IS NOT NULL FROM export WHERE id = ?1 AND state = 'held'",
+            "SELECT timing, skus, zeroed, approved_by IS NOT NULL FROM export WHERE id = ?1 AND state = 'held'",
             [id.0],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )
         .doing("read a held export")?;
     let timing = parse_timing(id, &timing)?;
-    let zeroed: i64 = tx
-        .query_row(
-            "SELECT count(*) FROM export e JOIN stock_row was ON was.export_id = e.id
-             LEFT JOIN stock_row now ON now.export_id = ?1 AND now.sku = was.sku
-             WHERE e.state = 'admitted' AND was.quantity <> '0' AND was.quantity NOT LIKE '-%'
-               AND (now.quantity IS NULL OR now.quantity = '0' OR now.quantity LIKE '-%')",
-            [id.0],
-            |row| row.get(0),
-        )
-        .doing("compare an export with the last")?;
     Ok(Candidate { export: id, timing, skus: skus.unsigned_abs(), zeroed: zeroed.unsigned_abs(), approved })
+}
+
+/// SKUs in stock in the export that counts, and at zero or below or missing in this one: one pass over both.
+pub(crate) fn zeroed_in(tx: &Transaction<'_>, id: ExportId) -> rusqlite::Result<i64> {
+    tx.query_row(
+        "SELECT count(*) FROM export e CROSS JOIN stock_row was ON was.export_id = e.id
+         LEFT JOIN stock_row now ON now.export_id = ?1 AND now.sku = was.sku
+         WHERE e.state = 'admitted' AND was.quantity <> '0' AND was.quantity NOT LIKE '-%'
+           AND (now.quantity IS NULL OR now.quantity = '0' OR now.quantity LIKE '-%')",
+        [id.0],
+        |row| row.get(0),
+    )
 }
 
 fn parse_timing(id: ExportId, text: &str) -> Result<Timing> {
@@ -181,7 +183,7 @@ fn mark_changed_due(tx: &Transaction<'_>, id: ExportId, now: Timestamp) -> rusql
     let due = |from: &str| {
         format!(
             "INSERT INTO outbox_stock (sku, due_since) {from}
-             ON CONFLICT (sku) DO UPDATE SET mark = mark + 1, not_before = 0, attempts = 0"
+             ON CONFLICT (sku) DO UPDATE SET mark = mark + 1, ready_at = iif(leased, ready_at, 0)"
         )
     };
     tx.execute(

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
+use super::admission::zeroed_in;
 use super::{Doing, Ledger, LedgerError, Result, at_column, micros};
 use crate::domain::ExportId;
 use crate::domain::gate::{HoldReason, RefuseReason};
@@ -182,9 +183,11 @@ impl Ledger {
                 [id.0],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
+            let zeroed = zeroed_in(tx, id)?;
             tx.execute(
-                "UPDATE export SET state = 'held', timing = ?2, report = ?3, rows = ?4, row_errors = ?5, skus = ?6, in_stock = ?7 WHERE id = ?1",
-                params![id.0, timing, report, summary.rows as i64, errors as i64, skus, in_stock],
+                "UPDATE export SET state = 'held', timing = ?2, report = ?3, rows = ?4, row_errors = ?5, skus = ?6, in_stock = ?7,
+                   zeroed = ?8 WHERE id = ?1",
+                params![id.0, timing, report, summary.rows as i64, errors as i64, skus, in_stock, zeroed],
             )
             .map(|_| ())
         })
@@ -254,15 +257,26 @@ impl Ledger {
         Ok(held)
     }
 
-    /// Removes rows that no longer count, a bounded number at a time. Returns how many.
+    /// Removes rows that no longer count, a bounded number at a time. Returns 0 when nothing is left to remove.
     ///
     /// # Errors
     /// A failure of SQLite.
     pub fn prune_stock_rows(&self, at_most: u32) -> Result<usize> {
         self.write("remove old stock rows", |tx| {
-            let dead = "SELECT r.export_id, r.sku FROM export e JOIN stock_row r ON r.export_id = e.id
-                        WHERE e.state IN ('superseded', 'refused', 'rejected') LIMIT ?1";
-            tx.execute(&format!("DELETE FROM stock_row WHERE (export_id, sku) IN ({dead})"), [at_most])
+            const DEAD: &str =
+                "SELECT id FROM export WHERE state IN ('superseded', 'refused', 'rejected') AND rows_kept = 1 LIMIT 1";
+            let Some(dead): Option<i64> = tx.prepare_cached(DEAD)?.query_row([], |row| row.get(0)).optional()? else {
+                return Ok(0);
+            };
+            let which = "SELECT sku FROM stock_row WHERE export_id = ?1 LIMIT ?2";
+            let removed = tx.execute(
+                &format!("DELETE FROM stock_row WHERE export_id = ?1 AND sku IN ({which})"),
+                params![dead, at_most],
+            )?;
+            if removed < at_most as usize {
+                tx.execute("UPDATE export SET rows_kept = 0 WHERE id = ?1", [dead])?;
+            }
+            Ok(removed.max(1))
         })
     }
 }

@@ -107,7 +107,7 @@ fn read_counts(
     facts: &mut HashMap<Sku, ItemFacts>,
 ) -> rusqlite::Result<()> {
     let mut found = tx.prepare_cached(
-        "SELECT r.sku, r.quantity, r.line FROM json_each(?2) w JOIN stock_row r ON r.export_id = ?1 AND r.sku = w.value",
+        "SELECT r.sku, r.quantity, r.line FROM json_each(?2) w CROSS JOIN stock_row r ON r.export_id = ?1 AND r.sku = w.value",
     )?;
     let mut rows = found.query(params![snapshot.export().0, wanted])?;
     while let Some(row) = rows.next()? {
@@ -121,7 +121,7 @@ fn read_claims(tx: &Connection, wanted: &str, facts: &mut HashMap<Sku, ItemFacts
     // The newest file of an order is the one that tells whether the till has it.
     let mut found = tx.prepare_cached(
         "SELECT c.sku, c.order_id, o.number, c.to_take, c.reserved, c.shipped, o.before_our_time AS early, f.ended_at, u.units
-         FROM json_each(?1) w JOIN order_claim c ON c.sku = w.value JOIN web_order o ON o.id = c.order_id
+         FROM json_each(?1) w CROSS JOIN order_claim c ON c.sku = w.value JOIN web_order o ON o.id = c.order_id
          LEFT JOIN order_file f ON f.order_id = c.order_id AND f.state = 'taken'
            AND f.copy = (SELECT max(copy) FROM order_file g WHERE g.order_id = c.order_id)
          LEFT JOIN order_file_units u ON u.name = f.name AND u.sku = c.sku
@@ -150,7 +150,7 @@ fn read_claims(tx: &Connection, wanted: &str, facts: &mut HashMap<Sku, ItemFacts
 fn read_store_items(tx: &Connection, wanted: &str, facts: &mut HashMap<Sku, ItemFacts>) -> rusqlite::Result<()> {
     let mut found = tx.prepare_cached(
         "SELECT s.sku, s.kind, s.written, s.moved, s.written_at, s.answer, s.checked_at
-         FROM json_each(?1) w JOIN store_item s ON s.sku = w.value",
+         FROM json_each(?1) w CROSS JOIN store_item s ON s.sku = w.value",
     )?;
     let mut rows = found.query([wanted])?;
     while let Some(row) = rows.next()? {

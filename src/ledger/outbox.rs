@@ -64,8 +64,7 @@ pub struct Depth {
     pub oldest: Option<Timestamp>,
 }
 
-const MARK_DUE: &str =
-    "ON CONFLICT (sku) DO UPDATE SET mark = mark + 1, not_before = min(not_before, excluded.due_since)";
+const MARK_DUE: &str = "ON CONFLICT (sku) DO UPDATE SET mark = mark + 1, ready_at = iif(leased, ready_at, min(ready_at, excluded.due_since))";
 
 /// Marks every SKU of an order as due.
 pub(crate) fn mark_order_due(tx: &Transaction<'_>, order: &OrderId, now: Timestamp) -> Result<()> {
@@ -99,13 +98,13 @@ impl Ledger {
     /// # Errors
     /// A failure of SQLite.
     pub fn lease_stock(&self, limit: usize, lease_until: Timestamp, now: Timestamp) -> Result<Vec<DueSku>> {
-        let ready = "FROM outbox_stock WHERE not_before <= ?1 AND lease_until <= ?1";
+        let ready = "FROM outbox_stock WHERE ready_at <= ?1";
         if !self.read("see what is due", |tx| exists(tx, &format!("SELECT 1 {ready}"), now))? {
             return Ok(Vec::new());
         }
         self.write("lease items that are due", |tx| {
             let mut lease = tx.prepare_cached(&format!(
-                "UPDATE outbox_stock SET lease_until = ?3 WHERE sku IN (SELECT sku {ready} ORDER BY due_since LIMIT ?2)
+                "UPDATE outbox_stock SET leased = 1, ready_at = ?3 WHERE sku IN (SELECT sku {ready} ORDER BY ready_at LIMIT ?2)
                  RETURNING sku, mark, attempts"
             ))?;
             let due = lease.query_map(params![micros(now), limit as i64, micros(lease_until)], |row| {
@@ -121,7 +120,7 @@ impl Ledger {
     /// A failure of SQLite.
     pub fn return_lease(&self, due: &[DueSku]) -> Result<()> {
         self.write("give a lease back", |tx| {
-            let mut give = tx.prepare_cached("UPDATE outbox_stock SET lease_until = 0 WHERE sku = ?1")?;
+            let mut give = tx.prepare_cached("UPDATE outbox_stock SET leased = 0, ready_at = 0 WHERE sku = ?1")?;
             for item in due {
                 give.execute([item.sku.as_str()])?;
             }
@@ -186,8 +185,8 @@ impl Ledger {
     pub fn next_due(&self) -> Result<Option<Timestamp>> {
         self.read("see when something is due", |tx| {
             tx.query_row(
-                "SELECT min(t) FROM (SELECT min(max(not_before, lease_until)) AS t FROM outbox_stock
-                 UNION ALL SELECT min(max(not_before, lease_until)) FROM outbox_acknowledgement)",
+                "SELECT min(t) FROM (SELECT min(ready_at) AS t FROM outbox_stock
+                 UNION ALL SELECT min(ready_at) FROM outbox_acknowledgement)",
                 [],
                 |row| row.get::<_, Option<i64>>(0),
             )
@@ -214,8 +213,9 @@ impl Ledger {
     /// A failure of SQLite.
     pub fn retry_all_now(&self) -> Result<()> {
         self.write("retry at once", |tx| {
-            tx.execute("UPDATE outbox_stock SET not_before = 0 WHERE not_before > 0", [])?;
-            tx.execute("UPDATE outbox_acknowledgement SET not_before = 0 WHERE not_before > 0", []).map(|_| ())
+            tx.execute("UPDATE outbox_stock SET ready_at = 0 WHERE ready_at > 0 AND leased = 0", [])?;
+            tx.execute("UPDATE outbox_acknowledgement SET ready_at = 0 WHERE ready_at > 0 AND leased = 0", [])
+                .map(|_| ())
         })
     }
 }
@@ -247,7 +247,7 @@ fn finish_one(tx: &Transaction<'_>, due: &DueSku, delivered: &Delivered, now: Ti
         }
         Delivered::Again { not_before, why } => tx
             .prepare_cached(
-                "UPDATE outbox_stock SET attempts = attempts + 1, not_before = ?2, lease_until = 0, last_error = ?3 WHERE sku = ?1",
+                "UPDATE outbox_stock SET attempts = attempts + 1, ready_at = ?2, leased = 0, last_error = ?3 WHERE sku = ?1",
             )?
             .execute(params![due.sku.as_str(), micros(*not_before), why])
             .map(|_| ()),
@@ -260,7 +260,7 @@ fn done(tx: &Transaction<'_>, due: &DueSku) -> rusqlite::Result<()> {
         .prepare_cached("DELETE FROM outbox_stock WHERE sku = ?1 AND mark = ?2")?
         .execute(params![due.sku.as_str(), due.mark])?;
     if gone == 0 {
-        tx.prepare_cached("UPDATE outbox_stock SET lease_until = 0, attempts = 0 WHERE sku = ?1")?
+        tx.prepare_cached("UPDATE outbox_stock SET leased = 0, ready_at = 0, attempts = 0 WHERE sku = ?1")?
             .execute([due.sku.as_str()])?;
     }
     Ok(())
