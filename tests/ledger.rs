@@ -1,0 +1,351 @@
+//! What the ledger keeps through attempts, restarts and doubt: a real SQLite file each time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop, loudly")]
+
+use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
+use tillbridge::domain::gate::{Policy, Rules, Verdict};
+use tillbridge::domain::order::{Customer, OrderLine, Standing};
+use tillbridge::domain::stock::{Counted, Timing};
+use tillbridge::domain::{ExportId, OrderId, OrderState, Quantity, Sku, WebOrder};
+use tillbridge::ledger::Ledger;
+use tillbridge::ledger::conditions::{Severity, Trouble};
+use tillbridge::ledger::exports::{ExportState, Missing};
+use tillbridge::ledger::files::FileState;
+use tillbridge::ledger::outbox::Delivered;
+use tillbridge::ledger::stock::RowWriter;
+use tillbridge::ports::{Duplicates, FeedCursor, OrderFile, ReadSummary, SettledExport, SpooledExport};
+
+struct Kept {
+    folder: tempfile::TempDir,
+    ledger: Option<Ledger>,
+}
+
+impl Kept {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Some(Ledger::open(folder.path()).unwrap());
+        Self { folder, ledger }
+    }
+
+    fn restart(&mut self) {
+        self.ledger = None;
+        self.ledger = Some(Ledger::open(self.folder.path()).unwrap());
+    }
+}
+
+impl std::ops::Deref for Kept {
+    type Target = Ledger;
+    fn deref(&self) -> &Ledger {
+        self.ledger.as_ref().unwrap()
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn sku(text: &str) -> Sku {
+    Sku::new(text).unwrap()
+}
+
+fn order(id: &str, units: i64, cancelled: i64) -> WebOrder {
+    let line = OrderLine {
+        id: "1".into(),
+        sku: sku("A"),
+        name: "Article".into(),
+        ordered: units.into(),
+        cancelled: cancelled.into(),
+        shipped: Quantity::ZERO,
+        refunded: Quantity::ZERO,
+        returned: Quantity::ZERO,
+        price: Decimal::ONE,
+        price_incl_tax: Decimal::ONE,
+        tax_percent: Decimal::ZERO,
+        discount: Decimal::ZERO,
+        takes_stock: true,
+    };
+    WebOrder {
+        id: OrderId(id.into()),
+        number: format!("N{id}"),
+        placed_at: at(0),
+        standing: Standing::Ready,
+        store_status: "pending".into(),
+        customer: Customer::default(),
+        payment: "checkmo".into(),
+        shipping: "flat".into(),
+        currency: "EUR".into(),
+        total: Decimal::ONE,
+        shipping_total: Decimal::ZERO,
+        lines: vec![line],
+    }
+}
+
+fn record(ledger: &Ledger, orders: &[WebOrder], second: i64) {
+    ledger.record_orders(orders, &FeedCursor(second.to_string()), Timestamp::MIN, at(second)).unwrap();
+}
+
+fn file(name: &str) -> OrderFile {
+    OrderFile { name: name.into(), bytes: b"x".to_vec(), units: vec![(sku("A"), 2.into())], warnings: Vec::new() }
+}
+
+fn rules() -> Rules {
+    Rules {
+        policy: Policy::HoldThenAdjust,
+        hold_at_most: SignedDuration::from_secs(1800),
+        settle: SignedDuration::from_secs(60),
+        least_rows_percent: 80,
+        most_zeroed_percent: 50,
+    }
+}
+
+/// Stores an export that was first seen at `second`.
+fn export(ledger: &Ledger, second: i64, rows: &[(&str, i64)], duplicates: Duplicates) -> (ExportId, ReadSummary) {
+    let timing = Timing {
+        declared: None,
+        first_seen: at(second),
+        last_absent: Some(at(second - 5)),
+        modified: Some(at(second)),
+    };
+    let source = SettledExport { name: format!("stock{second}.csv"), bytes: 1, timing };
+    let spooled = SpooledExport { source, spooled: "spool".into(), fingerprint: "f".into() };
+    let id = ledger.export_begun(&spooled, at(second)).unwrap();
+    let mut writer = RowWriter::new(ledger, id);
+    for (line, (sku, units)) in rows.iter().enumerate() {
+        writer.take(sku, Counted { quantity: (*units).into(), line: line as u64 + 2 }).unwrap();
+    }
+    writer.flush().unwrap();
+    let mut summary = ReadSummary { rows: rows.len() as u64, duplicates, ..ReadSummary::default() };
+    ledger.settle_duplicates(id, &mut summary).unwrap();
+    ledger.export_read(id, &timing, &summary).unwrap();
+    (id, summary)
+}
+
+fn admit(ledger: &Ledger, second: i64, rows: &[(&str, i64)]) -> ExportId {
+    let (id, _) = export(ledger, second, rows, Duplicates::default());
+    let verdict = ledger.decide(id, &rules(), Missing::Report, at(second)).unwrap();
+    assert!(matches!(verdict, Verdict::Admit { .. }), "{verdict:?}");
+    id
+}
+
+fn rows_of(ledger: &Ledger, id: ExportId) -> Vec<String> {
+    let mut rows = Vec::new();
+    ledger.for_each_stock_row(id, |sku, quantity, _| rows.push(format!("{sku}={quantity}"))).unwrap();
+    rows
+}
+
+fn due(ledger: &Ledger, second: i64) -> Vec<String> {
+    let leased = ledger.lease_stock(100, at(second + 600), at(second)).unwrap();
+    let names = leased.iter().map(|item| item.sku.to_string()).collect();
+    ledger.return_lease(&leased).unwrap();
+    names
+}
+
+#[test]
+fn an_item_that_becomes_due_while_it_is_being_sent_stays_due() {
+    let kept = Kept::new();
+    kept.mark_due(&[sku("A")], at(0)).unwrap();
+    let leased = kept.lease_stock(10, at(600), at(1)).unwrap();
+    assert!(kept.lease_stock(10, at(600), at(1)).unwrap().is_empty(), "nobody else gets it meanwhile");
+    kept.mark_due(&[sku("A")], at(2)).unwrap();
+    let stored = Delivered::Stored { written: 8.into(), moved: 0.into(), export: ExportId(1) };
+    kept.finish_stock(&[(leased[0].clone(), stored.clone())], at(3)).unwrap();
+    assert_eq!(due(&kept, 4), ["A"]);
+    let leased = kept.lease_stock(10, at(600), at(5)).unwrap();
+    kept.finish_stock(&[(leased[0].clone(), stored)], at(6)).unwrap();
+    assert!(due(&kept, 7).is_empty());
+}
+
+#[test]
+fn what_a_dead_agent_had_leased_is_due_again_at_the_next_start() {
+    let mut kept = Kept::new();
+    kept.mark_due(&[sku("A")], at(0)).unwrap();
+    assert_eq!(kept.lease_stock(10, at(600), at(1)).unwrap().len(), 1);
+    kept.restart();
+    assert_eq!(due(&kept, 2), ["A"]);
+}
+
+#[test]
+fn a_failed_item_waits_for_its_time_and_a_new_change_does_not_wait() {
+    let kept = Kept::new();
+    kept.mark_due(&[sku("A")], at(0)).unwrap();
+    let leased = kept.lease_stock(10, at(600), at(1)).unwrap();
+    let again = Delivered::Again { not_before: at(100), why: "the line was down".into() };
+    kept.finish_stock(&[(leased[0].clone(), again)], at(1)).unwrap();
+    assert!(due(&kept, 50).is_empty());
+    assert_eq!(kept.next_due().unwrap(), Some(at(100)));
+    kept.mark_due(&[sku("A")], at(51)).unwrap();
+    assert_eq!(due(&kept, 52), ["A"]);
+}
+
+#[test]
+fn what_is_about_to_be_sent_is_unknown_until_it_has_been_read_back() {
+    let kept = Kept::new();
+    kept.mark_due(&[sku("A")], at(0)).unwrap();
+    let leased = kept.lease_stock(10, at(600), at(1)).unwrap();
+    let stored = Delivered::Stored { written: 8.into(), moved: 0.into(), export: ExportId(1) };
+    kept.finish_stock(&[(leased[0].clone(), stored)], at(2)).unwrap();
+    let known = |kept: &Kept| kept.item_facts(&[sku("A")]).unwrap().1[&sku("A")].store.clone().unwrap().acknowledged;
+    assert_eq!(known(&kept).unwrap().written, 8.into());
+    kept.about_to_write(&[sku("A")]).unwrap();
+    assert_eq!(known(&kept), None);
+}
+
+#[test]
+fn reading_the_same_orders_twice_changes_nothing() {
+    let kept = Kept::new();
+    let orders = [order("1", 2, 0)];
+    let first = kept.record_orders(&orders, &FeedCursor("a".into()), Timestamp::MIN, at(0)).unwrap();
+    let second = kept.record_orders(&orders, &FeedCursor("a".into()), Timestamp::MIN, at(9)).unwrap();
+    assert_eq!((first.new, first.changed, second.new, second.changed), (1, 0, 0, 0));
+    assert!(kept.knows_orders(&orders, &FeedCursor("a".into())).unwrap());
+    assert!(!kept.knows_orders(&orders, &FeedCursor("b".into())).unwrap());
+    assert_eq!(kept.order_history(&OrderId("1".into())).unwrap().len(), 1);
+}
+
+#[test]
+fn a_staged_file_is_known_as_such_after_a_restart_and_a_planned_one_is_planned_anew() {
+    let mut kept = Kept::new();
+    record(&kept, &[order("1", 2, 0)], 0);
+    let id = OrderId("1".into());
+    kept.file_planned(&id, 1, &file("o1.csv"), at(1)).unwrap();
+    kept.restart();
+    assert_eq!(kept.open_files().unwrap()[0].state, FileState::Planned);
+    kept.file_planned(&id, 1, &file("o1.csv"), at(2)).unwrap();
+    kept.file_staged("o1.csv").unwrap();
+    kept.restart();
+    let open = kept.open_files().unwrap();
+    assert_eq!((open.len(), open[0].state), (1, FileState::Staged));
+    kept.file_visible(&open[0], at(3), at(3)).unwrap();
+    assert_eq!(kept.order("N1").unwrap().unwrap().state, OrderState::Published);
+}
+
+/// The order of 2 was in the till's file and is gone: the gate and the arithmetic hear of it, the store is to be told.
+#[test]
+fn a_taken_order_is_evidence_and_news_in_one_step() {
+    let kept = Kept::new();
+    record(&kept, &[order("1", 2, 0)], 0);
+    kept.file_planned(&OrderId("1".into()), 1, &file("o1.csv"), at(1)).unwrap();
+    kept.file_staged("o1.csv").unwrap();
+    let open = kept.open_files().unwrap().remove(0);
+    kept.file_visible(&open, at(2), at(2)).unwrap();
+    assert_eq!(kept.waiting_for_till().unwrap().len(), 1);
+    kept.file_taken(&open, at(5), "gone", at(9)).unwrap();
+    assert!(kept.waiting_for_till().unwrap().is_empty());
+    assert_eq!(kept.outbox_depth().unwrap().acknowledgements, 1);
+    let (_, facts) = kept.item_facts(&[sku("A")]).unwrap();
+    let taken = facts[&sku("A")].claims[0].taken.unwrap();
+    assert_eq!((taken.units, taken.at), (2.into(), at(5)));
+    let (news, _) = kept.lease_acknowledgements(10, at(600), at(10)).unwrap().remove(0);
+    kept.acknowledged(&news, at(11)).unwrap();
+    assert_eq!(kept.order("1").unwrap().unwrap().state, OrderState::Acknowledged);
+    assert_eq!(kept.outbox_depth().unwrap().acknowledgements, 0);
+}
+
+#[test]
+fn an_order_is_not_written_twice_unless_a_person_says_so_and_that_is_recorded() {
+    let kept = Kept::new();
+    record(&kept, &[order("1", 2, 0), order("2", 2, 2)], 0);
+    let refused = kept.ask_for_order("N1", false, "ann", at(1)).unwrap_err().to_string();
+    assert!(refused.contains("waiting to be written anyway"), "{refused}");
+    let refused = kept.ask_for_order("N2", true, "ann", at(1)).unwrap_err().to_string();
+    assert!(refused.contains("nothing left to book"), "{refused}");
+    let refused = kept.ask_for_order("N3", true, "ann", at(1)).unwrap_err().to_string();
+    assert!(refused.contains("orders list"), "{refused}");
+    kept.file_planned(&OrderId("1".into()), 1, &file("o1.csv"), at(1)).unwrap();
+    kept.file_staged("o1.csv").unwrap();
+    let open = kept.open_files().unwrap().remove(0);
+    kept.file_visible(&open, at(2), at(2)).unwrap();
+    kept.file_taken(&open, at(5), "gone", at(9)).unwrap();
+    let refused = kept.ask_for_order("N1", false, "ann", at(10)).unwrap_err().to_string();
+    assert!(refused.contains("--again"), "{refused}");
+    kept.ask_for_order("N1", true, "ann", at(11)).unwrap();
+    let history = kept.order_history(&OrderId("1".into())).unwrap();
+    assert_eq!(history.last().unwrap().by, "ann");
+    assert_eq!(kept.orders_to_publish(10).unwrap().len(), 1);
+}
+
+#[test]
+fn several_rows_of_an_item_are_settled_as_the_profile_says_and_a_conflict_is_nobodys_count() {
+    let rows = [("A", 1), ("B", 5), ("A", 1), ("B", 7), ("C", 9), ("B", 5)];
+    let kept = Kept::new();
+    let (id, summary) = export(&kept, 10, &rows, Duplicates::IdenticalCollapseConflictRowError);
+    assert_eq!(rows_of(&kept, id), ["A=1", "C=9"]);
+    let lines: Vec<u64> = summary.row_errors.iter().map(|error| error.line).collect();
+    assert_eq!(lines, [3, 5, 7], "{:?}", summary.row_errors);
+    let (id, summary) = export(&kept, 20, &rows, Duplicates::LastInFile);
+    assert_eq!((rows_of(&kept, id), summary.row_errors.len()), (vec!["A=1".into(), "B=5".into(), "C=9".into()], 0));
+    let (id, _) = export(&kept, 30, &rows, Duplicates::Sum);
+    assert_eq!(rows_of(&kept, id), ["A=2", "B=17", "C=9"]);
+}
+
+#[test]
+fn only_what_changed_becomes_due_and_an_item_that_is_missing_is_left_alone_unless_told_otherwise() {
+    let kept = Kept::new();
+    admit(&kept, 10, &[("A", 1), ("B", 2), ("C", 3), ("D", 4), ("E", 5)]);
+    for item in kept.lease_stock(100, at(600), at(11)).unwrap() {
+        kept.finish_stock(&[(item, Delivered::NothingToSend)], at(11)).unwrap();
+    }
+    admit(&kept, 20, &[("A", 1), ("B", 3), ("C", 3), ("D", 4)]);
+    assert_eq!(due(&kept, 21), ["B"]);
+    for (missing, expected) in [(Missing::Zero, "D=0"), (Missing::Keep, "D=4")] {
+        let kept = Kept::new();
+        admit(&kept, 10, &[("A", 1), ("B", 2), ("C", 3), ("D", 4), ("E", 5)]);
+        let (id, _) = export(&kept, 20, &[("A", 1), ("B", 2), ("C", 3), ("E", 5)], Duplicates::default());
+        kept.decide(id, &rules(), missing, at(21)).unwrap();
+        assert!(rows_of(&kept, id).contains(&expected.to_owned()), "{missing:?}");
+    }
+}
+
+#[test]
+fn a_held_export_is_overtaken_by_a_newer_one_and_the_patience_counts_from_the_first() {
+    let kept = Kept::new();
+    record(&kept, &[order("1", 2, 0)], 0);
+    kept.file_planned(&OrderId("1".into()), 1, &file("o1.csv"), at(1)).unwrap();
+    kept.file_staged("o1.csv").unwrap();
+    let open = kept.open_files().unwrap().remove(0);
+    kept.file_visible(&open, at(2), at(2)).unwrap();
+    let (first, _) = export(&kept, 100, &[("A", 10)], Duplicates::default());
+    assert!(matches!(kept.decide(first, &rules(), Missing::Report, at(101)).unwrap(), Verdict::Hold { .. }));
+    let (second, _) = export(&kept, 1000, &[("A", 9)], Duplicates::default());
+    assert!(matches!(kept.decide(second, &rules(), Missing::Report, at(1001)).unwrap(), Verdict::Hold { .. }));
+    assert_eq!(kept.held_export().unwrap().unwrap().id, second);
+    let verdict = kept.decide(second, &rules(), Missing::Report, at(100 + 1800)).unwrap();
+    assert!(matches!(&verdict, Verdict::Admit { unproved, .. } if unproved == &["N1"]), "{verdict:?}");
+    assert_eq!(kept.admitted_export().unwrap().unwrap().id, second);
+    assert!(kept.held_export().unwrap().is_none(), "the older one is overtaken");
+}
+
+#[test]
+fn a_trouble_keeps_the_time_at_which_it_began_for_as_long_as_it_lasts() {
+    let kept = Kept::new();
+    let trouble = |text: &str| Trouble {
+        code: "export_held",
+        subject: "stock.csv".into(),
+        severity: Severity::Notice,
+        text: text.into(),
+        remedy: "wait".into(),
+    };
+    kept.set_conditions(&["export_held"], &[trouble("one")], at(1)).unwrap();
+    kept.set_conditions(&["export_held"], &[trouble("two")], at(2)).unwrap();
+    kept.set_conditions(&["other"], &[], at(3)).unwrap();
+    let lasting = kept.conditions().unwrap();
+    assert_eq!((lasting[0].since, lasting[0].text.as_str()), (at(1), "two"));
+    kept.set_conditions(&["export_held"], &[], at(4)).unwrap();
+    assert!(kept.conditions().unwrap().is_empty());
+}
+
+#[test]
+fn rows_of_exports_that_no_longer_count_are_removed_a_bounded_number_at_a_time() {
+    let kept = Kept::new();
+    let old = admit(&kept, 10, &[("A", 1), ("B", 2), ("C", 3), ("D", 4)]);
+    let new = admit(&kept, 20, &[("A", 1), ("B", 2), ("C", 3), ("D", 4)]);
+    let mut rounds = 0;
+    while kept.prune_stock_rows(2).unwrap() > 0 {
+        rounds += 1;
+        assert!(rounds < 10, "it comes to an end");
+    }
+    assert!(rounds >= 2);
+    assert_eq!((rows_of(&kept, old).len(), rows_of(&kept, new).len()), (0, 4));
+    assert_eq!(kept.admitted_export().unwrap().unwrap().state, ExportState::Admitted);
+}
