@@ -51,6 +51,9 @@ pub enum AgentError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] crate::epos::SettingsError),
+    /// A part of the running agent came to an end of its own.
+    #[error("a part of the agent ended unexpectedly ({0}); the agent stops, so that it is started again whole")]
+    Broken(String),
 }
 
 /// An agent that is put together and not yet running.
@@ -91,8 +94,13 @@ impl Agent {
     /// Runs until `stop` completes, then drains. `ready` is told the health page's address once the agent is up.
     ///
     /// # Errors
-    /// None while running: troubles become health conditions, and the agent goes on.
-    pub async fn run(self, stop: impl Future<Output = ()>, ready: impl FnOnce(Option<std::net::SocketAddr>)) {
+    /// [`AgentError::Broken`] when a part of it ended by itself. Troubles outside become health conditions, and the agent
+    /// goes on.
+    pub async fn run(
+        self,
+        stop: impl Future<Output = ()>,
+        ready: impl FnOnce(Option<std::net::SocketAddr>),
+    ) -> Result<(), AgentError> {
         let (tell, told) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let _watcher = self.watch();
@@ -107,14 +115,18 @@ impl Agent {
             "the agent is running"
         );
         ready(address);
-        stop.await;
+        let ended = tokio::select! {
+            () = stop => Ok(()),
+            Some(ended) = tasks.join_next() => Err(AgentError::Broken(why(ended))),
+        };
         tracing::info!("the agent stops; what is under way ends first");
         if let Some(server) = server {
             server.stop();
         }
         // Nobody listening any more means that all have ended already.
-        let _ended = tell.send(true);
+        let _told = tell.send(true);
         self.drain(tasks).await;
+        ended
     }
 
     async fn drain(&self, mut tasks: JoinSet<()>) {
@@ -208,6 +220,10 @@ impl Agent {
             }
         }
     }
+}
+
+fn why(ended: Result<(), tokio::task::JoinError>) -> String {
+    ended.map_or_else(|error| error.to_string(), |()| "it returned".to_owned())
 }
 
 fn first_started(ledger: &Ledger, now: Timestamp) -> Result<Timestamp, LedgerError> {

@@ -155,7 +155,9 @@ impl CliError {
                 | LedgerError::Damaged { .. } => Exit::Failed,
             },
             Self::Told(exit, _) => *exit,
-            Self::Agent(AgentError::Epos(_)) | Self::Output(_) | Self::Caused(..) => Exit::Failed,
+            Self::Agent(AgentError::Epos(_) | AgentError::Broken(_)) | Self::Output(_) | Self::Caused(..) => {
+                Exit::Failed
+            }
         }
     }
 }

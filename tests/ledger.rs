@@ -198,8 +198,8 @@ fn reading_the_same_orders_twice_changes_nothing() {
     let first = kept.record_orders(&orders, &FeedCursor("a".into()), Timestamp::MIN, at(0)).unwrap();
     let second = kept.record_orders(&orders, &FeedCursor("a".into()), Timestamp::MIN, at(9)).unwrap();
     assert_eq!((first.new, first.changed, second.new, second.changed), (1, 0, 0, 0));
-    assert!(kept.knows_orders(&orders, &FeedCursor("a".into())).unwrap());
-    assert!(!kept.knows_orders(&orders, &FeedCursor("b".into())).unwrap());
+    assert!(kept.knows_orders(&orders, &FeedCursor("a".into()), Timestamp::MIN).unwrap());
+    assert!(!kept.knows_orders(&orders, &FeedCursor("b".into()), Timestamp::MIN).unwrap());
     assert_eq!(kept.order_history(&OrderId("1".into())).unwrap().len(), 1);
 }
 
@@ -218,6 +218,22 @@ fn a_staged_file_is_known_as_such_after_a_restart_and_a_planned_one_is_planned_a
     assert_eq!((open.len(), open[0].state), (1, FileState::Staged));
     kept.file_visible(&open[0], at(3), at(3)).unwrap();
     assert_eq!(kept.order("N1").unwrap().unwrap().state, OrderState::Published);
+}
+
+#[test]
+fn an_order_from_before_our_time_is_written_only_when_asked_for_and_history_is_not_kept() {
+    let kept = Kept::new();
+    let shipped = |mut order: WebOrder| {
+        order.lines[0].shipped = order.lines[0].ordered;
+        order
+    };
+    let (open, over) = (order("1", 2, 0), shipped(order("2", 2, 0)));
+    kept.record_orders(&[open, over], &FeedCursor("a".into()), at(100), at(200)).unwrap();
+    assert!(kept.order("N2").unwrap().is_none());
+    assert!(kept.orders_to_publish(10).unwrap().is_empty());
+    kept.ask_for_order("N1", false, "ann", at(201)).unwrap();
+    let wanted = kept.orders_to_publish(10).unwrap();
+    assert_eq!((wanted.len(), wanted[0].before_our_time), (1, false));
 }
 
 /// The order of 2 was in the till's file and is gone: the gate and the arithmetic hear of it, the store is to be told.

@@ -45,7 +45,7 @@ pub(super) fn demo(args: Args, out: &mut dyn Write) -> CliResult {
         return runtime.block_on(async {
             let mut store = only_store::start(folder.path(), args.port).map_err(failed)?;
             only_store::print(out, folder.path(), &store, args.format == Format::Json)?;
-            wait_for_ctrl_c().await?;
+            wait_until_stopped().await?;
             store.stop().await;
             Ok(Exit::Done)
         });
@@ -75,14 +75,15 @@ pub(super) fn demo(args: Args, out: &mut dyn Write) -> CliResult {
             writeln!(out, "Health: {page}   Stop with Ctrl-C.")?;
             writeln!(out, "Look around: tillbridge --config {} status", world.agent.config().display())?;
             out.flush()?;
-            wait_for_ctrl_c().await?;
+            wait_until_stopped().await?;
         }
         Ok(if outcome.is_right() { Exit::Done } else { Exit::Found })
     })
 }
 
-async fn wait_for_ctrl_c() -> Result<(), CliError> {
-    tokio::signal::ctrl_c().await.map_err(CliError::Output)
+async fn wait_until_stopped() -> Result<(), CliError> {
+    super::run::stop_signal().map_err(CliError::Output)?.await;
+    Ok(())
 }
 
 fn print(out: &mut dyn Write, outcome: &Outcome, format: Format) -> io::Result<()> {

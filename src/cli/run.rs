@@ -13,14 +13,14 @@ pub(super) fn run(config: Config) -> CliResult {
         let agent = Agent::new(config)?;
         let stop = stop_signal()
             .map_err(|error| CliError::Caused("the program cannot listen for stop signals".into(), error.into()))?;
-        agent.run(stop, |_| ()).await;
+        agent.run(stop, |_| ()).await?;
         Ok(Exit::Done)
     })
 }
 
 /// Completes when the agent is told to stop.
 #[cfg(unix)]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
@@ -33,7 +33,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 
 /// Completes when the agent is told to stop.
 #[cfg(windows)]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::windows::{ctrl_c, ctrl_close, ctrl_shutdown};
     let (mut interrupt, mut close, mut shutdown) = (ctrl_c()?, ctrl_close()?, ctrl_shutdown()?);
     Ok(async move {

@@ -99,10 +99,11 @@ impl Ledger {
     ///
     /// # Errors
     /// A failure of SQLite.
-    pub fn knows_orders(&self, orders: &[WebOrder], next: &FeedCursor) -> Result<bool> {
+    pub fn knows_orders(&self, orders: &[WebOrder], next: &FeedCursor, ours_since: Timestamp) -> Result<bool> {
         self.read("compare orders", |tx| {
             for order in orders {
-                if content_hash_in(tx, &order.id)? != Some(content_hash(order)) {
+                let known = content_hash_in(tx, &order.id)?;
+                if known != Some(content_hash(order)) && (known.is_some() || !is_history(order, ours_since)) {
                     return Ok(false);
                 }
             }
@@ -145,7 +146,7 @@ impl Ledger {
     pub fn orders_to_publish(&self, limit: u32) -> Result<Vec<JournalledOrder>> {
         self.read("list orders to publish", |tx| {
             let sql = format!(
-                "{SELECT} WHERE state = 'received' AND ready = 1 AND void = 0 AND (before_our_time = 0 OR reason = '{ASKED_FOR}')
+                "{SELECT} WHERE state = 'received' AND ready = 1 AND void = 0 AND before_our_time = 0
                  ORDER BY placed_at, id LIMIT ?1"
             );
             rows(tx, &sql, params![limit])
@@ -158,7 +159,7 @@ impl Ledger {
     /// A failure of SQLite, or a damaged row.
     pub fn orders_to_withdraw(&self) -> Result<Vec<JournalledOrder>> {
         self.read("list orders to withdraw", |tx| {
-            let sql = format!("{SELECT} WHERE void = 1 AND state IN ('received', 'published', 'failed')");
+            let sql = format!("{SELECT} WHERE void = 1 AND state IN ('received', 'published', 'failed', 'rejected')");
             rows(tx, &sql, params![])
         })
     }
@@ -220,15 +221,15 @@ impl Ledger {
         };
         refuse_doubling(&found, again)?;
         self.transact("note that an order is wanted", |tx| {
-            move_order(tx, &found.order.id, OrderEvent::AskedFor, Some(ASKED_FOR), by, now)?;
+            move_order(tx, &found.order.id, OrderEvent::AskedFor, Some("asked for by a person"), by, now)?;
+            // From now on it is ours, whenever it was placed: the till is to book it from our file.
+            tx.execute("UPDATE web_order SET before_our_time = 0 WHERE id = ?1", [&found.order.id.0])
+                .doing("note that an order is wanted")?;
             outbox::mark_order_due(tx, &found.order.id, now)
         })?;
         Ok(found)
     }
 }
-
-/// The reason of an order that a person asked for; lets one from before our time through.
-pub(crate) const ASKED_FOR: &str = "asked for by a person";
 
 fn refuse_doubling(found: &JournalledOrder, again: bool) -> Result<()> {
     let number = &found.order.number;
@@ -299,7 +300,7 @@ fn record_one(
 ) -> Result<()> {
     let hash = content_hash(order);
     let known = content_hash_in(tx, &order.id)?;
-    if known.as_ref() == Some(&hash) {
+    if known.as_ref() == Some(&hash) || (known.is_none() && is_history(order, ours_since)) {
         return Ok(());
     }
     // SKUs of the old description are due as well: a line may have gone.
@@ -315,6 +316,11 @@ fn record_one(
         note(tx, &order.id, "changed in the web store", Some(&order.store_status), AGENT, now)?;
         if order.is_void() { Ok(()) } else { move_order(tx, &order.id, OrderEvent::Changed, None, AGENT, now) }
     }
+}
+
+/// Was it over before the agent took over? Then it claims nothing, and a shop may have a hundred thousand of them.
+fn is_history(order: &WebOrder, ours_since: Timestamp) -> bool {
+    order.placed_at < ours_since && order.lines.iter().all(|line| line.reserved().is_zero())
 }
 
 fn upsert(tx: &Transaction<'_>, order: &WebOrder, hash: &str, early: bool, now: Timestamp) -> rusqlite::Result<()> {

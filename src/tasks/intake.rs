@@ -94,10 +94,10 @@ impl Intake {
     }
 
     fn record(&self, page: &OrderPage) -> Result<Recorded, LedgerError> {
-        if self.shop.ledger.knows_orders(&page.orders, &page.next)? {
+        let (since, now) = (self.shop.settings.ours_since, self.shop.clock.now());
+        if self.shop.ledger.knows_orders(&page.orders, &page.next, since)? {
             return Ok(Recorded::default());
         }
-        let (since, now) = (self.shop.settings.ours_since, self.shop.clock.now());
         self.shop.ledger.record_orders(&page.orders, &page.next, since, now)
     }
 
