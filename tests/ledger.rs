@@ -173,9 +173,22 @@ fn a_failed_item_waits_for_its_time_and_a_new_change_does_not_wait() {
     let again = Delivered::Again { not_before: at(100), why: "the line was down".into() };
     kept.finish_stock(&[(leased[0].clone(), again)], at(1)).unwrap();
     assert!(due(&kept, 50).is_empty());
-    assert_eq!(kept.next_due().unwrap(), Some(at(100)));
+    assert_eq!(kept.next_due(at(50)).unwrap(), Some(at(100)));
     kept.mark_due(&[sku("A")], at(51)).unwrap();
     assert_eq!(due(&kept, 52), ["A"]);
+}
+
+#[test]
+fn a_clock_that_was_wrong_by_years_does_not_make_anything_wait_for_years() {
+    let kept = Kept::new();
+    let wrong = 20 * 365 * 86_400;
+    kept.mark_due(&[sku("A")], at(wrong)).unwrap();
+    let leased = kept.lease_stock(10, at(wrong + 600), at(wrong)).unwrap();
+    let again = Delivered::Again { not_before: at(wrong + 300), why: "the line was down".into() };
+    kept.finish_stock(&[(leased[0].clone(), again)], at(wrong)).unwrap();
+    assert!(due(&kept, 0).is_empty());
+    kept.distrust_far_times(at(0)).unwrap();
+    assert_eq!(due(&kept, 0), ["A"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! When to try again, and when not to.
 //!
 //! Promises: full jitter over an exponential ceiling (so that five hundred shops do not come back in step), the
-//! store's own `Retry-After` is never undercut, and a permanent failure is never repeated blindly.
+//! store's own `Retry-After` is not undercut (up to an hour), and a permanent failure is never repeated blindly.
 
 use jiff::SignedDuration;
 
@@ -11,6 +11,8 @@ pub const FIRST_CEILING: SignedDuration = SignedDuration::from_secs(2);
 pub const LAST_CEILING: SignedDuration = SignedDuration::from_secs(300);
 /// Least pause between two attempts, so that jitter near zero does not hammer a store.
 pub const LEAST_PAUSE: SignedDuration = SignedDuration::from_millis(250);
+/// No pause is longer, whatever a store asks for: and what seems to wait longer waits for a clock that was wrong.
+pub const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 /// Pause after a failure that only a person can end (a revoked token): slow, yet the agent notices the mend itself.
 pub const PAUSE_WHEN_REFUSED: SignedDuration = SignedDuration::from_secs(60);
 
@@ -33,7 +35,7 @@ pub fn pause(attempt: u32, class: FailureClass, retry_after: Option<SignedDurati
         FailureClass::Transient => scaled(ceiling(attempt), jitter).max(LEAST_PAUSE),
         FailureClass::Permanent | FailureClass::Bug => PAUSE_WHEN_REFUSED.max(scaled(ceiling(attempt), jitter)),
     };
-    own.max(retry_after.unwrap_or(SignedDuration::ZERO))
+    own.max(retry_after.unwrap_or(SignedDuration::ZERO)).min(LONGEST_PAUSE)
 }
 
 fn ceiling(attempt: u32) -> SignedDuration {
@@ -50,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_bound_and_never_undercut_retry_after() {
+    fn pauses_grow_to_a_bound_and_respect_retry_after() {
         let full = |attempt| pause(attempt, FailureClass::Transient, None, 1.0);
         assert_eq!(full(1), SignedDuration::from_secs(2));
         assert_eq!(full(4), SignedDuration::from_secs(16));
@@ -58,6 +60,8 @@ mod tests {
         assert_eq!(pause(3, FailureClass::Transient, None, 0.0), LEAST_PAUSE);
         let told = Some(SignedDuration::from_secs(900));
         assert_eq!(pause(1, FailureClass::Transient, told, 0.5), SignedDuration::from_secs(900));
+        let absurd = Some(SignedDuration::from_hours(24 * 365));
+        assert_eq!(pause(1, FailureClass::Transient, absurd, 0.5), LONGEST_PAUSE);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
 use super::files::OpenFile;
-use super::outbox::exists;
+use super::outbox::{READY, exists};
 use super::{Doing, Ledger, Result, micros, orders};
 use crate::domain::order::OrderEvent;
 use crate::ports::{Acknowledgement, Stage};
@@ -53,7 +53,7 @@ impl Ledger {
         lease_until: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<(Acknowledgement, u32)>> {
-        let ready = "FROM outbox_acknowledgement WHERE ready_at <= ?1";
+        let ready = format!("FROM outbox_acknowledgement WHERE {READY}");
         if !self.read("see what is due", |tx| exists(tx, &format!("SELECT 1 {ready}"), now))? {
             return Ok(Vec::new());
         }

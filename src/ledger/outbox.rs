@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::items::{StoreItemKind, sku_column};
 use super::{Doing, Ledger, Result, at_column, micros};
+use crate::domain::retry::LONGEST_PAUSE;
 use crate::domain::{ExportId, OrderId, Quantity, Sku};
 
 /// A SKU that is due, leased to the sender.
@@ -64,6 +65,9 @@ pub struct Depth {
     pub oldest: Option<Timestamp>,
 }
 
+/// Ready by the clock `?1`.
+pub(crate) const READY: &str = "ready_at <= ?1";
+
 const MARK_DUE: &str = "ON CONFLICT (sku) DO UPDATE SET mark = mark + 1, ready_at = iif(leased, ready_at, min(ready_at, excluded.due_since))";
 
 /// Marks every SKU of an order as due.
@@ -98,7 +102,7 @@ impl Ledger {
     /// # Errors
     /// A failure of SQLite.
     pub fn lease_stock(&self, limit: usize, lease_until: Timestamp, now: Timestamp) -> Result<Vec<DueSku>> {
-        let ready = "FROM outbox_stock WHERE ready_at <= ?1";
+        let ready = format!("FROM outbox_stock WHERE {READY}");
         if !self.read("see what is due", |tx| exists(tx, &format!("SELECT 1 {ready}"), now))? {
             return Ok(Vec::new());
         }
@@ -178,12 +182,17 @@ impl Ledger {
         })
     }
 
-    /// When the next row becomes ready, if none is now.
+    /// When the next row becomes ready; `now` when one is. `None` when there is nothing in the outbox.
     ///
     /// # Errors
     /// A failure of SQLite.
-    pub fn next_due(&self) -> Result<Option<Timestamp>> {
+    pub fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>> {
         self.read("see when something is due", |tx| {
+            for table in ["outbox_stock", "outbox_acknowledgement"] {
+                if exists(tx, &format!("SELECT 1 FROM {table} WHERE {READY}"), now)? {
+                    return Ok(Some(now));
+                }
+            }
             tx.query_row(
                 "SELECT min(t) FROM (SELECT min(ready_at) AS t FROM outbox_stock
                  UNION ALL SELECT min(ready_at) FROM outbox_acknowledgement)",
@@ -193,6 +202,26 @@ impl Ledger {
             .map(|at| at.map(at_column))
             .doing("see when something is due")
         })
+    }
+
+    /// Lets go of times that only a wrong clock can have set: no pause and no lease is longer than
+    /// [`LONGEST_PAUSE`].
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn distrust_far_times(&self, now: Timestamp) -> Result<()> {
+        let far = micros(now.saturating_add(LONGEST_PAUSE).unwrap_or(Timestamp::MAX));
+        for table in ["outbox_stock", "outbox_acknowledgement"] {
+            let latest = self.read("look at waiting times", |tx| {
+                let sql = format!("SELECT max(ready_at) FROM {table}");
+                tx.query_row(&sql, [], |row| row.get::<_, Option<i64>>(0)).doing("look at waiting times")
+            })?;
+            if latest.is_some_and(|latest| latest > far) {
+                let sql = format!("UPDATE {table} SET ready_at = 0, leased = 0 WHERE ready_at > ?1");
+                self.write("correct waiting times", |tx| tx.execute(&sql, [far]))?;
+            }
+        }
+        Ok(())
     }
 
     /// Is this SKU due to be sent?

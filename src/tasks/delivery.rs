@@ -95,10 +95,11 @@ impl Delivery {
     }
 
     async fn deliver(&self, state: &mut State, figures: &mut Figures) -> Result<(), Stopped> {
+        self.shop.ledger.distrust_far_times(self.shop.clock.now())?;
         self.acknowledge(figures).await?;
         loop {
             let now = self.shop.clock.now();
-            if self.shop.ledger.next_due()?.is_none_or(|due| due > now) {
+            if self.shop.ledger.next_due(now)?.is_none_or(|due| due > now) {
                 return Ok(());
             }
             let model = self.model(state).await?;
@@ -246,7 +247,7 @@ impl Delivery {
     fn next(&self) -> Next {
         const LONGEST: SignedDuration = SignedDuration::from_secs(60);
         let now = self.shop.clock.now();
-        let pause = match self.shop.ledger.next_due() {
+        let pause = match self.shop.ledger.next_due(now) {
             Ok(Some(due)) => due.duration_since(now).clamp(SignedDuration::from_millis(20), LONGEST),
             Ok(None) => LONGEST,
             Err(error) => return super::ledger_failed("delivery", &error),

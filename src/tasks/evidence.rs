@@ -81,6 +81,10 @@ impl EvidenceTracker {
             Sign::Gone => {
                 let first_look = Gone { first: now, last: now, looks: 0 };
                 let gone = self.gone.entry(sighting.name.clone()).or_insert(first_look);
+                if now < gone.last {
+                    // The clock was set back: the earlier looks say nothing about times any more.
+                    *gone = first_look;
+                }
                 if gone.looks == 0 || now.duration_since(gone.last) >= self.every.signed() {
                     gone.looks += 1;
                     gone.last = now;
@@ -129,6 +133,15 @@ mod tests {
         assert_eq!(tracker.observe(&seen(Sign::Gone), at(110)), []);
         let found = tracker.observe(&seen(Sign::Gone), at(120));
         assert_eq!(found[0].outcome, Outcome::Taken { at: at(110) });
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_starts_anew_and_does_not_stall() {
+        let mut tracker = tracker();
+        tracker.observe(&seen(Sign::Gone), at(10_000));
+        assert_eq!(tracker.observe(&seen(Sign::Gone), at(100)), []);
+        let found = tracker.observe(&seen(Sign::Gone), at(105));
+        assert_eq!(found[0].outcome, Outcome::Taken { at: at(100) });
     }
 
     #[test]
