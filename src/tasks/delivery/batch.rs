@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{ASK_AGAIN_AFTER, Delivery, Figures, Stopped};
 use crate::domain::reconcile::{self, StockModel, Target};
@@ -211,6 +211,8 @@ impl Delivery {
             let is = facts_after.remove(&item.due.sku).unwrap_or_default();
             let still = before == after && was.is_some_and(|was| was.claims == is.claims && was.counted == is.counted);
             let wanted = after.and_then(|snapshot| self.item(&item.due, is, &snapshot, model, now));
+            // Read as computed before the write: an order that came in between is no drift.
+            let moved = !still || wanted.as_ref().is_none_or(|now| now.target.write != item.target.write);
             let result = match (wanted, after, held.get(&item.due.sku)) {
                 (Some(wanted), Some(snapshot), Some(HoldingKind::Kept(Some(quantity), _)))
                     if still && *quantity == wanted.target.write =>
@@ -219,7 +221,7 @@ impl Delivery {
                     let moved = reconcile::moved_by_store(&wanted.facts.claims, model);
                     Delivered::Stored { written: *quantity, moved, export: snapshot.export() }
                 }
-                _ => self.again(item, still, held.get(&item.due.sku), figures, now),
+                _ => self.again(item, moved, held.get(&item.due.sku), figures, now),
             };
             results.push((item.due.clone(), result));
         }
@@ -229,29 +231,26 @@ impl Delivery {
     fn again(
         &self,
         item: &Item,
-        still: bool,
+        moved: bool,
         held: Option<&HoldingKind>,
         figures: &mut Figures,
         now: Timestamp,
     ) -> Delivered {
-        let why = if still {
-            figures.drifted += 1;
-            let found = match held {
-                Some(HoldingKind::Kept(Some(quantity), _)) => quantity.to_string(),
-                Some(HoldingKind::Kept(None, _)) => "nothing".to_owned(),
-                Some(HoldingKind::Unknown | HoldingKind::NotKept(_)) | None => "no such item".to_owned(),
-            };
-            format!("{} was written and {found} was read back", item.target.write)
-        } else {
+        if moved {
             figures.moved_meanwhile += 1;
-            "an order moved while the quantity was sent".to_owned()
+            return Delivered::Again { not_before: now, why: "an order moved while the quantity was sent".to_owned() };
+        }
+        figures.drifted += 1;
+        let found = match held {
+            Some(HoldingKind::Kept(Some(quantity), _)) => quantity.to_string(),
+            Some(HoldingKind::Kept(None, _)) => "nothing".to_owned(),
+            Some(HoldingKind::Unknown | HoldingKind::NotKept(_)) | None => "no such item".to_owned(),
         };
-        let pause = if still {
-            retry::pause(item.due.attempts + 1, retry::FailureClass::Transient, None, fastrand::f64())
-        } else {
-            SignedDuration::ZERO
-        };
-        Delivered::Again { not_before: now.saturating_add(pause).unwrap_or(Timestamp::MAX), why }
+        let pause = retry::pause(item.due.attempts + 1, retry::FailureClass::Transient, None, fastrand::f64());
+        Delivered::Again {
+            not_before: now.saturating_add(pause).unwrap_or(Timestamp::MAX),
+            why: format!("{} was written and {found} was read back", item.target.write),
+        }
     }
 }
 
