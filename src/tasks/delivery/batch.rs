@@ -143,9 +143,10 @@ impl Delivery {
             return Ok(items);
         }
         let skus: Vec<Sku> = items.iter().map(|item| item.due.sku.clone()).collect();
+        let request = self.request(&items, snapshot)?;
         self.shop.ledger.about_to_write(&skus)?;
         let (started, clock) = (self.shop.clock.now(), Instant::now());
-        let written = self.shop.store.write_stock(&self.request(&items, snapshot)).await;
+        let written = self.shop.store.write_stock(&request).await;
         figures.requests += 1;
         self.note_attempt("stock", started, clock, items.len(), written.as_ref().err())?;
         let written = written?;
@@ -167,8 +168,7 @@ impl Delivery {
         Ok(to_verify)
     }
 
-    fn request(&self, items: &[Item], snapshot: &AdmittedSnapshot) -> StockBatch {
-        let as_of = self.shop.ledger.admitted_export().ok().flatten().map(|export| export.timing.shown());
+    fn request(&self, items: &[Item], snapshot: &AdmittedSnapshot) -> Result<StockBatch, LedgerError> {
         let mut orders: Vec<_> =
             items.iter().flat_map(|item| item.facts.claims.iter().map(|claim| claim.order.clone())).collect();
         orders.sort();
@@ -178,12 +178,13 @@ impl Delivery {
             quantity: item.target.write,
             if_version: item.version.clone(),
         };
-        StockBatch {
+        Ok(StockBatch {
             items: items.iter().map(item).collect(),
             snapshot: snapshot.export().to_string(),
-            as_of: as_of.unwrap_or_else(|| self.shop.clock.now()),
+            // Of the very export that was computed from: a younger one may have been admitted since.
+            as_of: self.shop.ledger.made_at(snapshot.export())?,
             orders_included: orders,
-        }
+        })
     }
 
     /// Reads the store back between two readings of the orders: only what stood still and is right is done.
