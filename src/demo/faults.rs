@@ -250,5 +250,4 @@ const BROKEN_OFF: &str = "<!doctype html>\n<html xmlns=\"http://www.w3.org/1999/
 
 /// As observed for a wrong token.
 const UNAUTHORISED: &str = "{\"message\":\"The consumer isn't authorized to access %resources.\",\
-    \"parameters\":{\"resources\":\"Magento_Sales::actions_view\"},\
-    \"type\":\"about:blank\",\"code\":\"unauthorised\",\"title\":\"The token is not accepted\"}";
+    \"parameters\":{\"resources\":\"Magento_Sales::actions_view\"}}";

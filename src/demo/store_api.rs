@@ -24,8 +24,11 @@ use crate::ports::Clock;
 pub use order::{Ack, Event, Kind, SoldLine, StoreOrder};
 pub use rest::router;
 
-/// Most stock lines in one request.
+/// Most stock lines in one write.
 pub const MOST_LINES: usize = 500;
+
+/// Most SKUs in one question.
+pub const MOST_ASKED: usize = 100;
 
 /// What the store holds of one SKU.
 #[derive(Debug, Clone)]
@@ -44,7 +47,8 @@ struct Held {
 struct Told {
     available: Quantity,
     as_of: Timestamp,
-    included: Arc<BTreeSet<String>>,
+    /// The orders counted in `available`, each with the units that it still took then.
+    included: BTreeMap<String, Quantity>,
 }
 
 /// One quantity in a `PUT /v1/stock`.
@@ -96,11 +100,17 @@ pub struct Problem {
     pub code: &'static str,
     /// For people.
     pub title: String,
+    /// With `too_many_items`: how many are taken.
+    pub max: Option<usize>,
 }
 
 impl Problem {
     fn new(status: u16, code: &'static str, title: &str) -> Self {
-        Self { status, code, title: title.to_owned() }
+        Self { status, code, title: title.to_owned(), max: None }
+    }
+
+    fn too_many(max: usize) -> Self {
+        Self { max: Some(max), ..Self::new(413, "too_many_items", "too many items at once") }
     }
 }
 
@@ -144,11 +154,8 @@ impl StoreBooks {
         let mut books = Self::new(super::seed::SOURCE, clock);
         let start = Timestamp::UNIX_EPOCH;
         for article in super::seed::articles() {
-            let counted = article.units.map(|units| Told {
-                available: units.into(),
-                as_of: start,
-                included: Arc::new(BTreeSet::new()),
-            });
+            let counted =
+                article.units.map(|units| Told { available: units.into(), as_of: start, included: BTreeMap::new() });
             let sells = !matches!(article.kind, super::magento::ProductKind::Configurable);
             if sells {
                 let (name, price_pence, managed) = (article.name, article.pence, counted.is_some());
@@ -165,10 +172,14 @@ impl StoreBooks {
     }
 
     /// What can be sold now; `None` for what is unknown, not managed or never counted.
+    ///
+    /// What was told, less all that orders take beyond what they took when it was told: an order that is cancelled
+    /// since then gives its units back, counted in or not.
     pub fn available(&self, sku: &str) -> Option<Quantity> {
         let told = self.stock.get(sku).filter(|held| held.managed)?.told.as_ref()?;
-        let mine = self.orders.values().filter(|order| !told.included.contains(&order.id));
-        Some((told.available - mine.map(|order| order.to_take(sku)).sum()).or_zero())
+        let since =
+            |order: &StoreOrder| order.to_take(sku) - told.included.get(&order.id).copied().unwrap_or(Quantity::ZERO);
+        Some((told.available - self.orders.values().map(since).sum()).or_zero())
     }
 
     /// The version of a SKU's quantity.
@@ -183,11 +194,12 @@ impl StoreBooks {
         items: &[Wanted],
         included: BTreeSet<String>,
     ) -> Vec<(String, Became)> {
-        let included = Arc::new(included);
         items.iter().map(|item| (item.sku.clone(), self.put_one(as_of, item, &included))).collect()
     }
 
-    fn put_one(&mut self, as_of: Timestamp, item: &Wanted, included: &Arc<BTreeSet<String>>) -> Became {
+    fn put_one(&mut self, as_of: Timestamp, item: &Wanted, included: &BTreeSet<String>) -> Became {
+        let counted = included.iter().filter_map(|id| self.orders.get(id));
+        let included = counted.map(|order| (order.id.clone(), order.to_take(&item.sku))).collect();
         let Some(held) = self.stock.get_mut(&item.sku) else { return Became::UnknownSku };
         if !held.managed {
             return Became::NotManaged;
@@ -198,7 +210,7 @@ impl StoreBooks {
         if item.if_version.as_ref().is_some_and(|version| *version != held.version.to_string()) {
             return Became::Conflict;
         }
-        held.told = Some(Told { available: item.available, as_of, included: included.clone() });
+        held.told = Some(Told { available: item.available, as_of, included });
         held.version += 1;
         Became::Applied
     }

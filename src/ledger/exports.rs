@@ -226,6 +226,16 @@ impl Ledger {
         self.one_export("WHERE state = 'admitted' ORDER BY id DESC LIMIT 1")
     }
 
+    /// When this export was made, as shown to people and to the store.
+    ///
+    /// # Errors
+    /// A failure of SQLite, a damaged row, or no such export.
+    pub fn made_at(&self, id: ExportId) -> Result<Timestamp> {
+        let found = self.one_export(&format!("WHERE id = {}", id.0))?;
+        let missing = || rusqlite::Error::QueryReturnedNoRows;
+        found.map(|export| export.timing.shown()).ok_or_else(missing).doing("read when an export was made")
+    }
+
     /// The export seen last, whatever became of it.
     ///
     /// # Errors

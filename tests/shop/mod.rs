@@ -1,5 +1,5 @@
-//! The harness: the agent's own parts between a simulated till and a simulated Magento over real HTTPS, with a clock
-//! moved by hand. Nothing in it waits for time to pass.
+//! The harness: the agent's own parts between a simulated till and a simulated store (Magento, or one that speaks our
+//! store API) over real HTTPS, with a clock moved by hand. Nothing in it waits for time to pass.
 
 #![allow(dead_code, reason = "each test binary uses its own part of the harness")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop, loudly")]
@@ -7,16 +7,18 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use axum::Router;
 use jiff::SignedDuration;
 use tempfile::TempDir;
 use tillbridge::central;
 use tillbridge::clock::SystemClock;
 use tillbridge::config::Config;
 use tillbridge::demo::clock::HandClock;
-use tillbridge::demo::magento::{Magento, Mode};
-use tillbridge::demo::seed;
+use tillbridge::demo::magento::{self, Magento, Mode};
 use tillbridge::demo::server::StoreServer;
+use tillbridge::demo::store_api::{self, Store, StoreBooks};
 use tillbridge::demo::till::{Habits, SimulatedTill};
+use tillbridge::demo::{TOKEN, seed};
 use tillbridge::domain::{OrderState, Quantity, WebOrder};
 use tillbridge::epos::FolderEpos;
 use tillbridge::ledger::Ledger;
@@ -119,7 +121,10 @@ pub(crate) struct Alive {
 /// A shop under test.
 pub(crate) struct TestShop {
     pub(crate) clock: HandClock,
+    /// The books of a Magento; empty of orders where the other store is served.
     pub(crate) magento: Magento,
+    /// The books of a store that speaks our store API, when that is the one that is served.
+    pub(crate) store: Option<Store>,
     pub(crate) server: StoreServer,
     pub(crate) till: SimulatedTill,
     pub(crate) config: Config,
@@ -127,7 +132,11 @@ pub(crate) struct TestShop {
     alive: Option<Alive>,
 }
 
-fn config(folder: &Path, server: &StoreServer) -> Config {
+/// The lines of the configuration that differ from store to store.
+const MAGENTO: &str = "kind = \"magento\"\nmagento.source = \"shop1\"";
+const STORE_API: &str = "kind = \"store_api\"\nstore_api.location = \"shop1\"";
+
+fn config(folder: &Path, server: &StoreServer, kind: &str) -> Config {
     let text = format!(
         r#"
         [agent]
@@ -145,12 +154,10 @@ fn config(folder: &Path, server: &StoreServer) -> Config {
         columns = [ {{ name = "OrderNo", value = "order.number" }}, {{ name = "SKU", value = "line.sku" }},
                     {{ name = "Qty", value = "line.quantity" }} ]
         [store]
-        kind = "magento"
+        {kind}
         url = "{}"
         token = "{}"
         ca_file = "ca.pem"
-        [store.magento]
-        source = "shop1"
         [orders]
         since = "2000-01-01T00:00:00Z"
         "#,
@@ -163,13 +170,32 @@ fn config(folder: &Path, server: &StoreServer) -> Config {
 impl TestShop {
     /// Opens a shop whose store keeps its books in this way. Ten teapots (`1001`) stand on the shelf.
     pub(crate) async fn open(mode: Mode) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::open_behind(mode, |router| router).await
+    }
+
+    /// The same, with something of the test's own between the line and the store.
+    pub(crate) async fn open_behind(mode: Mode, layer: impl FnOnce(Router) -> Router) -> Self {
         let clock = HandClock::at(SystemClock.now());
         let magento = Magento::new(seed::magento(mode, Arc::new(clock.clone())));
-        let server = tillbridge::demo::serve(&magento, 0).unwrap();
+        let router = layer(magento::rest::router(magento.clone(), TOKEN));
+        Self::open_on(clock, magento, None, router, MAGENTO)
+    }
+
+    /// Opens the same shop at a store that speaks our store API, with something of the test's own before it.
+    pub(crate) async fn open_on_store_api(layer: impl FnOnce(Router, &Store) -> Router) -> Self {
+        let clock = HandClock::at(SystemClock.now());
+        let magento = Magento::new(seed::magento(Mode::Msi, Arc::new(clock.clone())));
+        let store = Store::new(StoreBooks::seeded(Arc::new(clock.clone())));
+        let router = layer(store_api::router(store.clone(), TOKEN), &store);
+        Self::open_on(clock, magento, Some(store), router, STORE_API)
+    }
+
+    fn open_on(clock: HandClock, magento: Magento, store: Option<Store>, router: Router, kind: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = StoreServer::start(router, TOKEN).unwrap();
         let till = SimulatedTill::new(folder.path(), Habits::default()).unwrap().stocked();
-        let config = config(folder.path(), &server);
-        let mut shop = Self { clock, magento, server, till, config, folder, alive: None };
+        let config = config(folder.path(), &server, kind);
+        let mut shop = Self { clock, magento, store, server, till, config, folder, alive: None };
         shop.start();
         shop
     }
@@ -177,11 +203,16 @@ impl TestShop {
     /// A shop whose first export has been admitted and sent.
     pub(crate) async fn in_business(mode: Mode) -> Self {
         let mut shop = Self::open(mode).await;
-        shop.export_and_look("first.csv");
-        assert_eq!(shop.last_export(), ExportState::Admitted);
-        shop.deliver().await;
-        shop.server.faults.forget_counts();
+        shop.go_into_business().await;
         shop
+    }
+
+    /// The first export is admitted and sent.
+    pub(crate) async fn go_into_business(&mut self) {
+        self.export_and_look("first.csv");
+        assert_eq!(self.last_export(), ExportState::Admitted);
+        self.deliver().await;
+        self.server.faults.forget_counts();
     }
 
     fn start(&mut self) {
@@ -219,7 +250,10 @@ impl TestShop {
 
     /// What shoppers can buy.
     pub(crate) fn sellable(&self, sku: &str) -> Quantity {
-        self.magento.with(|books| books.salable(sku))
+        match &self.store {
+            Some(store) => store.with(|books| books.available(sku)).unwrap_or_default(),
+            None => self.magento.with(|books| books.salable(sku)),
+        }
     }
 
     pub(crate) fn place(&self, sku: &str, units: i64) -> tillbridge::demo::magento::Placed {

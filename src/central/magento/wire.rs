@@ -8,6 +8,7 @@ use std::fmt;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use rust_decimal::Decimal;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -79,10 +80,23 @@ pub(super) struct Order {
     pub(super) shipping_tax_amount: Option<Figure>,
     pub(super) shipping_incl_tax: Option<Figure>,
     pub(super) shipping_description: Option<String>,
+    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) billing_address: Option<Address>,
+    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) payment: Option<Payment>,
     pub(super) items: Option<Vec<Row>>,
+    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) extension_attributes: Option<OrderExtension>,
+}
+
+/// An object; or the empty list that PHP writes for an object of which `fields=` left nothing (a virtual order's
+/// shipping has no address), which is none.
+fn object_if_any<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    match Value::deserialize(from)? {
+        Value::Null => Ok(None),
+        Value::Array(list) if list.is_empty() => Ok(None),
+        other => serde_json::from_value(other).map(Some).map_err(serde::de::Error::custom),
+    }
 }
 
 /// What modules add to an order.
@@ -94,12 +108,14 @@ pub(super) struct OrderExtension {
 /// One delivery; Magento itself makes one per order.
 #[derive(Debug, Deserialize)]
 pub(super) struct Assignment {
+    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) shipping: Option<Shipping>,
 }
 
 /// Where the delivery goes; a virtual order has none (observed).
 #[derive(Debug, Deserialize)]
 pub(super) struct Shipping {
+    #[serde(default, deserialize_with = "object_if_any")]
     pub(super) address: Option<Address>,
 }
 
@@ -272,6 +288,16 @@ mod tests {
         assert_eq!(read("1.0e-5").unwrap(), "0.000010");
         assert!(read("\"abc\"").is_err());
         assert!(read("true").is_err());
+    }
+
+    #[test]
+    fn an_object_of_which_nothing_is_left_is_an_empty_list_and_none() {
+        let read = |text: &str| serde_json::from_str::<Assignment>(text).map(|one| one.shipping.is_some());
+        assert!(!read(r#"{"shipping":[]}"#).unwrap());
+        assert!(!read(r#"{"shipping":null}"#).unwrap());
+        assert!(!read("{}").unwrap());
+        assert!(read(r#"{"shipping":{}}"#).unwrap());
+        assert!(read(r#"{"shipping":[1]}"#).is_err());
     }
 
     #[test]

@@ -67,15 +67,15 @@ impl StoreOrder {
         of.map(|line| (line.ordered - line.cancelled - line.returned).or_zero()).sum()
     }
 
-    /// The order as the feed shows it. `ready` repeats `standing` for readers of the older contract.
+    /// The order as the feed shows it.
     pub fn body(&self) -> Value {
         let lines: Vec<Value> = self.lines.iter().map(line_body).collect();
         let goods: Decimal = self.lines.iter().map(|line| with_tax(line.price_pence) * line.ordered.decimal()).sum();
         let shipping = Decimal::new(SHIPPING_PENCE, 2);
         let who = guest();
         json!({
-            "id": self.id, "number": self.number, "version": self.version, "placed_at": self.placed_at.to_string(),
-            "standing": if self.ready { "ready" } else { "waiting" }, "ready": self.ready, "status": self.status,
+            "id": self.id, "number": self.number, "version": self.version.to_string(), "placed_at": self.placed_at.to_string(),
+            "standing": if self.ready { "ready" } else { "waiting" }, "status": self.status,
             "currency": "EUR", "total": money(goods + shipping), "shipping_total": money(shipping),
             "payment": "card", "shipping": "Parcel",
             "customer": {
@@ -218,6 +218,18 @@ impl StoreBooks {
             order.status = "cancelled";
             for line in &mut order.lines {
                 line.cancelled = (line.ordered - line.shipped).or_zero();
+            }
+        })
+    }
+
+    /// Cancels some units of one article, as far as they were not cancelled yet.
+    ///
+    /// # Errors
+    /// When there is no such order.
+    pub fn cancel_some(&mut self, id: &str, sku: &str, units: Quantity) -> Result<(), Problem> {
+        self.change(id, Kind::Cancelled, |order| {
+            for line in order.lines.iter_mut().filter(|line| line.sku == sku) {
+                line.cancelled = (line.cancelled + units).min(line.ordered - line.shipped);
             }
         })
     }

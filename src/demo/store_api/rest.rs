@@ -1,7 +1,7 @@
 //! The store API over HTTP.
 //!
-//! Promises: errors are problem+json with a stable `code`; the cursor is opaque to the reader and never expires. Of the
-//! answers' members some come twice, as the brief and as the written contract name them: a client may read either.
+//! Promises: what `src/central/store_api/openapi.json` says, member by member, and nothing beside it; a member of a
+//! request that it does not know is refused. The cursor is opaque to the reader and never expires.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,12 +14,15 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Ack, Became, MOST_LINES, Problem, Store, StoreBooks, Wanted};
+use super::{Ack, Became, MOST_ASKED, MOST_LINES, Problem, Store, StoreBooks, Wanted};
 use crate::demo::http::{Answer, LARGEST_BODY, Request, http_date};
 use crate::domain::Quantity;
 
 /// Events in one page when nobody asks for fewer.
 const PAGE: usize = 100;
+
+/// Why the store keeps no quantity of something.
+const NOT_COUNTED: &str = "nothing is counted here";
 
 type Outcome = Result<Value, Problem>;
 
@@ -59,7 +62,7 @@ pub(super) fn answer(books: &mut StoreBooks, token: &str, request: &Request) -> 
         ("POST", ["v1", "orders", id, "ack"]) => once(books, request, |books| acknowledge(books, request, id)),
         ("GET", ["v1", "stock"]) => finish(stock(books, request)),
         ("PUT", ["v1", "stock"]) => finish(put_stock(books, request)),
-        ("POST", ["v1", "heartbeat"]) => finish(heartbeat(books)),
+        ("POST", ["v1", "heartbeat"]) => finish(heartbeat(books, request)),
         _ => finish(Err(Problem::new(404, "unknown_route", "there is no such route"))),
     }
 }
@@ -67,10 +70,10 @@ pub(super) fn answer(books: &mut StoreBooks, token: &str, request: &Request) -> 
 fn finish(outcome: Outcome) -> Answer {
     match outcome {
         Ok(value) => Answer::ok(&value),
-        Err(Problem { status, code, title }) => {
+        Err(Problem { status, code, title, max }) => {
             let mut body = json!({"type": "about:blank", "title": title, "status": status, "code": code});
-            if code == "too_many_items" {
-                body["max"] = json!(MOST_LINES);
+            if let Some(max) = max {
+                body["max"] = json!(max);
             }
             Answer { kind: "application/problem+json", ..Answer::json(status, &body) }
         }
@@ -101,6 +104,21 @@ fn malformed(what: &str) -> Problem {
     Problem::new(400, "malformed", what)
 }
 
+/// The body, if it has these members only.
+fn sent(request: &Request, known: &[&str]) -> Outcome {
+    let body = request.json().ok_or_else(|| malformed("the body is no JSON"))?;
+    only(&body, known)?;
+    Ok(body)
+}
+
+fn only(object: &Value, known: &[&str]) -> Result<(), Problem> {
+    let members = object.as_object().ok_or_else(|| malformed("an object is needed"))?;
+    match members.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(unknown) => Err(malformed(&format!("{unknown:?} is not in the contract"))),
+        None => Ok(()),
+    }
+}
+
 fn here(books: &StoreBooks, location: Option<&str>) -> Result<(), Problem> {
     match location {
         Some(location) if location == books.location => Ok(()),
@@ -118,13 +136,13 @@ fn events(books: &mut StoreBooks, request: &Request) -> Outcome {
             place.ok_or_else(|| malformed("this is no cursor of ours"))?
         }
     };
-    let limit = request.asked("limit").and_then(|limit| limit.parse().ok()).unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = request.asked("limit").map_or(Ok(PAGE), str::parse).map_err(|_| malformed("limit is no number"))?;
     let mut left = books.events.iter().filter(|event| event.seq > after);
-    let page: Vec<_> = left.by_ref().take(limit).collect();
+    let page: Vec<_> = left.by_ref().take(limit.clamp(1, PAGE)).collect();
     let next = page.last().map_or(after, |event| event.seq);
     let shown = page.iter().map(|event| {
-        let (seq, id, kind) = (event.seq, &event.order_id, event.kind.word());
-        json!({"seq": seq, "order_id": id, "version": event.version, "kind": kind, "order": event.order})
+        let (seq, id, kind, version) = (event.seq, &event.order_id, event.kind.word(), event.version.to_string());
+        json!({"seq": seq, "order_id": id, "version": version, "kind": kind, "order": event.order})
     });
     let shown: Vec<Value> = shown.collect();
     Ok(json!({"events": shown, "next_cursor": format!("c-{next}"), "has_more": left.next().is_some()}))
@@ -134,7 +152,7 @@ fn acknowledge(books: &mut StoreBooks, request: &Request, id: &str) -> Outcome {
     if !books.orders.contains_key(id) {
         return Err(Problem::new(404, "unknown_order", "there is no such order"));
     }
-    let body = request.json().ok_or_else(|| malformed("the body is no JSON"))?;
+    let body = sent(request, &["stage", "version", "epos_ref", "at"])?;
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     let stage = text("stage");
     if !["received", "consumed", "rejected"].contains(&stage.as_str()) || text("at").parse::<Timestamp>().is_err() {
@@ -149,17 +167,18 @@ fn stock(books: &mut StoreBooks, request: &Request) -> Outcome {
     here(books, request.asked("location"))?;
     let asked = request.query.iter().filter(|(name, _)| name == "sku").map(|(_, sku)| sku);
     let items: Vec<Value> = asked.map(|sku| held(books, sku)).collect();
-    if items.len() > MOST_LINES {
-        return Err(Problem::new(413, "too_many_items", "too many SKUs at once"));
+    match items.len() {
+        0 => Err(malformed("sku is missing")),
+        1..=MOST_ASKED => Ok(json!({"items": items})),
+        _ => Err(Problem::too_many(MOST_ASKED)),
     }
-    Ok(json!({"items": items}))
 }
 
 fn held(books: &StoreBooks, sku: &str) -> Value {
     match books.stock.get(sku) {
-        None => json!({"sku": sku, "state": "unknown_sku", "status": "unknown_sku"}),
+        None => json!({"sku": sku, "state": "unknown_sku"}),
         Some(held) if !held.managed => {
-            json!({"sku": sku, "state": "not_managed", "status": "not_managed", "reason": "nothing is counted here"})
+            json!({"sku": sku, "state": "not_managed", "reason": NOT_COUNTED})
         }
         Some(held) => {
             let mut item = json!({"sku": sku, "state": "kept", "version": held.version.to_string()});
@@ -172,7 +191,7 @@ fn held(books: &StoreBooks, sku: &str) -> Value {
 }
 
 fn put_stock(books: &mut StoreBooks, request: &Request) -> Outcome {
-    let body = request.json().ok_or_else(|| malformed("the body is no JSON"))?;
+    let body = sent(request, &["location", "snapshot_id", "as_of", "items", "orders_included"])?;
     here(books, body["location"].as_str())?;
     let as_of = body["as_of"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
     let as_of = as_of.ok_or_else(|| malformed("as_of is missing"))?;
@@ -181,25 +200,27 @@ fn put_stock(books: &mut StoreBooks, request: &Request) -> Outcome {
     }
     let items = body["items"].as_array().ok_or_else(|| malformed("items is missing"))?;
     if items.len() > MOST_LINES {
-        return Err(Problem::new(413, "too_many_items", "too many lines at once"));
+        return Err(Problem::too_many(MOST_LINES));
     }
     let included = body["orders_included"].as_array().ok_or_else(|| malformed("orders_included is missing"))?;
     let included: BTreeSet<String> = included.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    let wanted: Option<Vec<Wanted>> = items.iter().map(wanted).collect();
-    let wanted = wanted.ok_or_else(|| malformed("an item needs sku and available, both texts"))?;
+    let wanted = items.iter().map(wanted).collect::<Result<Vec<_>, _>>()?;
+    if wanted.is_empty() {
+        return Err(malformed("items is empty"));
+    }
     let became = books.put_stock(as_of, &wanted, included);
     let results: Vec<Value> = became.into_iter().map(|(sku, became)| result(books, &sku, became)).collect();
-    Ok(json!({"results": results, "items": results}))
+    Ok(json!({"results": results}))
 }
 
-fn wanted(item: &Value) -> Option<Wanted> {
-    let available = Quantity::parse(item["available"].as_str()?).ok()?;
-    let if_version = match &item["if_version"] {
-        Value::Null => None,
-        Value::String(version) => Some(version.clone()),
-        other => Some(other.to_string()),
-    };
-    Some(Wanted { sku: item["sku"].as_str()?.to_owned(), available, if_version })
+fn wanted(item: &Value) -> Result<Wanted, Problem> {
+    only(item, &["sku", "available", "if_version"])?;
+    let text =
+        |name: &str| item.get(name).map(|it| it.as_str().ok_or_else(|| malformed(&format!("{name} is no text"))));
+    let needed = |name: &str| text(name).unwrap_or_else(|| Err(malformed(&format!("{name} is missing"))));
+    let available = Quantity::parse(needed("available")?).map_err(|why| malformed(&format!("available: {why}")))?;
+    let if_version = text("if_version").transpose()?.map(str::to_owned);
+    Ok(Wanted { sku: needed("sku")?.to_owned(), available, if_version })
 }
 
 fn result(books: &StoreBooks, sku: &str, became: Became) -> Value {
@@ -207,13 +228,21 @@ fn result(books: &StoreBooks, sku: &str, became: Became) -> Value {
     if let Some(available) = books.available(sku) {
         body["available"] = json!(available);
     }
-    if let Some(version) = books.version(sku) {
-        body["version"] = json!(version);
+    match became {
+        Became::Applied | Became::Conflict | Became::Superseded => body["version"] = json!(books.version(sku)),
+        Became::NotManaged => body["reason"] = json!(NOT_COUNTED),
+        Became::UnknownSku => {}
     }
     body
 }
 
-fn heartbeat(books: &mut StoreBooks) -> Outcome {
+fn heartbeat(books: &mut StoreBooks, request: &Request) -> Outcome {
+    let known = ["agent", "version", "location", "last_cursor", "last_snapshot", "queue_depth", "clock"];
+    let body = sent(request, &known)?;
+    here(books, body["location"].as_str())?;
+    if !body["agent"].is_string() || !body["version"].is_string() {
+        return Err(malformed("agent and version are needed"));
+    }
     books.heartbeats += 1;
     let limits = json!({"batch": MOST_LINES, "page": PAGE});
     Ok(json!({"server_time": books.clock.now().to_string(), "min_version": "0.1.0", "limits": limits}))

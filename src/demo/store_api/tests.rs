@@ -46,6 +46,33 @@ fn an_order_placed_meanwhile_is_not_lost_by_a_quantity_that_does_not_know_it() {
 }
 
 #[test]
+fn an_order_counted_in_gives_its_units_back_when_it_is_cancelled() {
+    let clock = clock();
+    let mut books = StoreBooks::seeded(Arc::new(clock.clone()));
+    let known = place(&mut books, "1001", 3);
+    assert_eq!(put(&mut books, clock.now(), 7, None, &[&known]), Became::Applied);
+    books.cancel_some(&known, "1001", 1.into()).unwrap();
+    assert_eq!(books.available("1001"), Some(8.into()));
+    books.cancel(&known).unwrap();
+    assert_eq!(books.available("1001"), Some(10.into()));
+    // Told again after the cancellation, nothing is given back twice.
+    assert_eq!(put(&mut books, clock.now(), 9, None, &[&known]), Became::Applied);
+    assert_eq!(books.available("1001"), Some(9.into()));
+}
+
+#[test]
+fn a_member_that_the_contract_does_not_know_is_refused() {
+    let mut books = StoreBooks::seeded(Arc::new(clock()));
+    let item = json!({"sku": "1001", "available": "4", "if_Version": "1"});
+    let body = json!({"location": "shop1", "snapshot_id": "s", "as_of": "2026-11-23T16:00:00Z", "orders_included": [],
+        "items": [item]});
+    let (status, problem) = ask(&mut books, Method::PUT, "/v1/stock", "", &body);
+    assert_eq!((status, &problem["code"]), (400, &json!("malformed")));
+    assert!(problem["title"].as_str().unwrap().contains("if_Version"), "{problem}");
+    assert_eq!(books.available("1001"), Some(10.into()));
+}
+
+#[test]
 fn an_older_export_and_an_older_version_change_nothing() {
     let clock = clock();
     let mut books = StoreBooks::seeded(Arc::new(clock.clone()));
@@ -85,7 +112,7 @@ fn the_same_key_is_carried_out_once_and_another_body_is_refused() {
     let mut books = StoreBooks::seeded(Arc::new(clock()));
     let id = place(&mut books, "1001", 1);
     let path = format!("/v1/orders/{id}/ack");
-    let said = json!({"stage": "consumed", "version": 1, "epos_ref": "a.csv", "at": "2026-11-23T16:00:00Z"});
+    let said = json!({"stage": "consumed", "version": "1", "epos_ref": "a.csv", "at": "2026-11-23T16:00:00Z"});
     for _ in 0..2 {
         assert_eq!(ask(&mut books, Method::POST, &path, "k1", &said).0, 200);
     }
@@ -115,7 +142,8 @@ fn stock_is_answered_item_by_item() {
     let (status, answer) = ask(&mut books, Method::PUT, "/v1/stock", "", &body);
     assert_eq!((status, &answer["results"][0]["available"]), (200, &json!("4")));
     assert_eq!(answer["results"][1]["result"], "unknown_sku");
-    let (status, problem) = ask(&mut books, Method::GET, "/v1/stock?location=shop2", "", &Value::Null);
+    let (status, problem) = ask(&mut books, Method::GET, "/v1/stock?location=shop2&sku=1001", "", &Value::Null);
     assert_eq!((status, &problem["code"]), (404, &json!("unknown_location")));
-    assert_eq!(ask(&mut books, Method::POST, "/v1/heartbeat", "", &json!({})).1["limits"]["batch"], 500);
+    let here = json!({"agent": "a", "version": "1", "location": "shop1"});
+    assert_eq!(ask(&mut books, Method::POST, "/v1/heartbeat", "", &here).1["limits"]["batch"], 500);
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{ASK_AGAIN_AFTER, Delivery, Figures, Stopped};
 use crate::domain::reconcile::{self, StockModel, Target};
@@ -143,9 +143,10 @@ impl Delivery {
             return Ok(items);
         }
         let skus: Vec<Sku> = items.iter().map(|item| item.due.sku.clone()).collect();
+        let request = self.request(&items, snapshot)?;
         self.shop.ledger.about_to_write(&skus)?;
         let (started, clock) = (self.shop.clock.now(), Instant::now());
-        let written = self.shop.store.write_stock(&self.request(&items, snapshot)).await;
+        let written = self.shop.store.write_stock(&request).await;
         figures.requests += 1;
         self.note_attempt("stock", started, clock, items.len(), written.as_ref().err())?;
         let written = written?;
@@ -167,8 +168,7 @@ impl Delivery {
         Ok(to_verify)
     }
 
-    fn request(&self, items: &[Item], snapshot: &AdmittedSnapshot) -> StockBatch {
-        let as_of = self.shop.ledger.admitted_export().ok().flatten().map(|export| export.timing.shown());
+    fn request(&self, items: &[Item], snapshot: &AdmittedSnapshot) -> Result<StockBatch, LedgerError> {
         let mut orders: Vec<_> =
             items.iter().flat_map(|item| item.facts.claims.iter().map(|claim| claim.order.clone())).collect();
         orders.sort();
@@ -178,12 +178,13 @@ impl Delivery {
             quantity: item.target.write,
             if_version: item.version.clone(),
         };
-        StockBatch {
+        Ok(StockBatch {
             items: items.iter().map(item).collect(),
             snapshot: snapshot.export().to_string(),
-            as_of: as_of.unwrap_or_else(|| self.shop.clock.now()),
+            // Of the very export that was computed from: a younger one may have been admitted since.
+            as_of: self.shop.ledger.made_at(snapshot.export())?,
             orders_included: orders,
-        }
+        })
     }
 
     /// Reads the store back between two readings of the orders: only what stood still and is right is done.
@@ -211,6 +212,8 @@ impl Delivery {
             let is = facts_after.remove(&item.due.sku).unwrap_or_default();
             let still = before == after && was.is_some_and(|was| was.claims == is.claims && was.counted == is.counted);
             let wanted = after.and_then(|snapshot| self.item(&item.due, is, &snapshot, model, now));
+            // Read as computed before the write: an order that came in between is no drift.
+            let moved = !still || wanted.as_ref().is_none_or(|now| now.target.write != item.target.write);
             let result = match (wanted, after, held.get(&item.due.sku)) {
                 (Some(wanted), Some(snapshot), Some(HoldingKind::Kept(Some(quantity), _)))
                     if still && *quantity == wanted.target.write =>
@@ -219,7 +222,7 @@ impl Delivery {
                     let moved = reconcile::moved_by_store(&wanted.facts.claims, model);
                     Delivered::Stored { written: *quantity, moved, export: snapshot.export() }
                 }
-                _ => self.again(item, still, held.get(&item.due.sku), figures, now),
+                _ => self.again(item, moved, held.get(&item.due.sku), figures, now),
             };
             results.push((item.due.clone(), result));
         }
@@ -229,29 +232,26 @@ impl Delivery {
     fn again(
         &self,
         item: &Item,
-        still: bool,
+        moved: bool,
         held: Option<&HoldingKind>,
         figures: &mut Figures,
         now: Timestamp,
     ) -> Delivered {
-        let why = if still {
-            figures.drifted += 1;
-            let found = match held {
-                Some(HoldingKind::Kept(Some(quantity), _)) => quantity.to_string(),
-                Some(HoldingKind::Kept(None, _)) => "nothing".to_owned(),
-                Some(HoldingKind::Unknown | HoldingKind::NotKept(_)) | None => "no such item".to_owned(),
-            };
-            format!("{} was written and {found} was read back", item.target.write)
-        } else {
+        if moved {
             figures.moved_meanwhile += 1;
-            "an order moved while the quantity was sent".to_owned()
+            return Delivered::Again { not_before: now, why: "an order moved while the quantity was sent".to_owned() };
+        }
+        figures.drifted += 1;
+        let found = match held {
+            Some(HoldingKind::Kept(Some(quantity), _)) => quantity.to_string(),
+            Some(HoldingKind::Kept(None, _)) => "nothing".to_owned(),
+            Some(HoldingKind::Unknown | HoldingKind::NotKept(_)) | None => "no such item".to_owned(),
         };
-        let pause = if still {
-            retry::pause(item.due.attempts + 1, retry::FailureClass::Transient, None, fastrand::f64())
-        } else {
-            SignedDuration::ZERO
-        };
-        Delivered::Again { not_before: now.saturating_add(pause).unwrap_or(Timestamp::MAX), why }
+        let pause = retry::pause(item.due.attempts + 1, retry::FailureClass::Transient, None, fastrand::f64());
+        Delivered::Again {
+            not_before: now.saturating_add(pause).unwrap_or(Timestamp::MAX),
+            why: format!("{} was written and {found} was read back", item.target.write),
+        }
     }
 }
 

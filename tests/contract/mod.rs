@@ -1,0 +1,357 @@
+//! The store API's contract, and a recorder that holds every request and answer against it.
+//!
+//! Promises: a schema keyword that is not understood here stops the test; a member that the contract does not name is a
+//! misfit, in requests and in answers. Does not promise to be JSON Schema: it knows what our contract uses.
+
+#![allow(dead_code, reason = "each test binary uses its own part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop, loudly")]
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use serde_json::{Map, Value, json};
+use tillbridge::central::STORE_API_CONTRACT;
+
+/// Words of a schema that are checked, or that say nothing about what fits.
+const KNOWN_WORDS: [&str; 17] = [
+    "$ref",
+    "type",
+    "required",
+    "properties",
+    "additionalProperties",
+    "items",
+    "enum",
+    "format",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minimum",
+    "maximum",
+    "default",
+    "description",
+];
+
+/// The contract.
+pub(crate) fn contract() -> Value {
+    serde_json::from_str(STORE_API_CONTRACT).unwrap()
+}
+
+/// What a `$ref` stands for.
+pub(crate) fn resolved<'a>(contract: &'a Value, it: &'a Value) -> &'a Value {
+    match it.get("$ref").and_then(Value::as_str) {
+        Some(place) => contract.pointer(place.strip_prefix('#').unwrap()).unwrap_or_else(|| panic!("no {place}")),
+        None => it,
+    }
+}
+
+/// Holds values against schemas; remembers which members it met.
+#[derive(Default)]
+pub(crate) struct Check {
+    pub(crate) misfits: Vec<String>,
+    /// `Schema.member` of every member met.
+    pub(crate) met: BTreeSet<String>,
+}
+
+impl Check {
+    pub(crate) fn value(&mut self, contract: &Value, schema: &Value, value: &Value, place: &str) {
+        let name = schema["$ref"].as_str().map_or("", |place| place.rsplit('/').next().unwrap()).to_owned();
+        let schema = resolved(contract, schema);
+        for word in schema.as_object().unwrap().keys() {
+            assert!(KNOWN_WORDS.contains(&word.as_str()), "{place}: the check does not know {word:?}");
+        }
+        let kind = schema["type"].as_str().unwrap_or_else(|| panic!("{place}: a schema without a type"));
+        let right = match kind {
+            "object" => value.is_object(),
+            "array" => value.is_array(),
+            "string" => value.is_string(),
+            "boolean" => value.is_boolean(),
+            "integer" => value.is_i64() || value.is_u64(),
+            other => panic!("{place}: the check does not know the type {other}"),
+        };
+        if !right {
+            return self.misfits.push(format!("{place}: {value} is no {kind}"));
+        }
+        let words = schema["enum"].as_array();
+        self.expect(words.is_none_or(|words| words.contains(value)), place, value, "is none of the words");
+        match value {
+            Value::String(text) => self.text(schema, text, place),
+            Value::Number(number) => {
+                let number = number.as_i64().unwrap();
+                self.expect(
+                    schema["minimum"].as_i64().is_none_or(|least| number >= least),
+                    place,
+                    value,
+                    "is too small",
+                );
+                self.expect(schema["maximum"].as_i64().is_none_or(|most| number <= most), place, value, "is too large");
+            }
+            Value::Array(list) => {
+                self.size(schema, "Items", list.len(), place, value);
+                for (n, one) in list.iter().enumerate() {
+                    self.value(contract, &schema["items"], one, &format!("{place}[{n}]"));
+                }
+            }
+            Value::Object(members) => self.members(contract, schema, &name, members, place),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    fn expect(&mut self, fits: bool, place: &str, value: &Value, why: &str) {
+        if !fits {
+            self.misfits.push(format!("{place}: {value} {why}"));
+        }
+    }
+
+    fn size(&mut self, schema: &Value, of: &str, size: usize, place: &str, value: &Value) {
+        let named = |word: String| schema[word].as_u64().map(|size| usize::try_from(size).unwrap());
+        self.expect(named(format!("min{of}")).is_none_or(|least| size >= least), place, value, "is too short");
+        self.expect(named(format!("max{of}")).is_none_or(|most| size <= most), place, value, "is too long");
+    }
+
+    fn text(&mut self, schema: &Value, text: &str, place: &str) {
+        let value = json!(text);
+        self.size(schema, "Length", text.chars().count(), place, &value);
+        match schema["pattern"].as_str() {
+            None => {}
+            Some(r"^-?[0-9]+(\.[0-9]+)?$") => {
+                let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+                let plain = text.strip_prefix('-').unwrap_or(text);
+                let fits = plain.split_once('.').map_or(digits(plain), |(whole, part)| digits(whole) && digits(part));
+                self.expect(fits, place, &value, "is no decimal");
+            }
+            Some(other) => panic!("{place}: the check does not know the pattern {other}"),
+        }
+        match schema["format"].as_str() {
+            None => {}
+            Some("date-time") => {
+                let whole = text.len() >= 20 && text.as_bytes()[10] == b'T';
+                self.expect(whole && text.parse::<jiff::Timestamp>().is_ok(), place, &value, "is no moment");
+            }
+            Some(other) => panic!("{place}: the check does not know the format {other}"),
+        }
+    }
+
+    fn members(&mut self, contract: &Value, schema: &Value, name: &str, members: &Map<String, Value>, place: &str) {
+        for required in schema["required"].as_array().into_iter().flatten() {
+            if !members.contains_key(required.as_str().unwrap()) {
+                self.misfits.push(format!("{place}: {required} is missing"));
+            }
+        }
+        for (member, value) in members {
+            match schema["properties"].get(member) {
+                Some(schema) => {
+                    self.met.insert(format!("{name}.{member}"));
+                    self.value(contract, schema, value, &format!("{place}.{member}"));
+                }
+                None => self.misfits.push(format!("{place}: {member:?} is not in the contract")),
+            }
+        }
+    }
+}
+
+/// One request and its answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Exchange {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) sent: HeaderMap,
+    pub(crate) body: Value,
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) answer: Value,
+}
+
+/// Something that happens in the store just before it carries out a request.
+type Interloper = Box<dyn FnOnce() + Send>;
+
+/// Remembers all that passes between client and store, and can let something happen in between.
+#[derive(Clone, Default)]
+pub(crate) struct Recorder {
+    exchanges: Arc<Mutex<Vec<Exchange>>>,
+    before: Arc<Mutex<Option<(&'static str, Interloper)>>>,
+}
+
+impl Recorder {
+    /// Puts the recorder before a store.
+    pub(crate) fn in_front_of(&self, router: Router) -> Router {
+        router.layer(from_fn_with_state(self.clone(), record))
+    }
+
+    /// Just before the next request of this method and path, this happens.
+    pub(crate) fn before(&self, what: &'static str, happens: impl FnOnce() + Send + 'static) {
+        *self.before.lock().unwrap() = Some((what, Box::new(happens)));
+    }
+
+    pub(crate) fn exchanges(&self) -> Vec<Exchange> {
+        self.exchanges.lock().unwrap().clone()
+    }
+
+    /// All requests of this method to paths that end so.
+    pub(crate) fn of(&self, method: &str, path: &str) -> Vec<Exchange> {
+        let mut all = self.exchanges();
+        all.retain(|one| one.method == method && one.path.ends_with(path));
+        all
+    }
+
+    /// Holds everything recorded against the contract; tells which members were met.
+    pub(crate) fn kept_the_contract(&self) -> BTreeSet<String> {
+        let (contract, mut check) = (contract(), Check::default());
+        let all = self.exchanges();
+        assert!(!all.is_empty(), "nothing was recorded");
+        for one in &all {
+            exchange(&contract, &mut check, one);
+        }
+        assert!(check.misfits.is_empty(), "{}", check.misfits.join("\n"));
+        check.met
+    }
+
+    fn interlope(&self, route: &str) {
+        let mut before = self.before.lock().unwrap();
+        if before.as_ref().is_some_and(|(what, _)| *what == route) {
+            before.take().unwrap().1();
+        }
+    }
+}
+
+async fn record(State(recorder): State<Recorder>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.unwrap();
+    recorder.interlope(&format!("{} {}", parts.method, parts.uri.path()));
+    let url = reqwest::Url::parse(&format!("https://store{}", parts.uri)).unwrap();
+    let (method, path, sent) = (parts.method.to_string(), parts.uri.path().to_owned(), parts.headers.clone());
+    let response = next.run(Request::from_parts(parts, Body::from(bytes.clone()))).await;
+    let (head, body) = response.into_parts();
+    let answer = to_bytes(body, usize::MAX).await.unwrap();
+    let read = |bytes: &[u8]| if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap() };
+    recorder.exchanges.lock().unwrap().push(Exchange {
+        method,
+        path,
+        query: url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
+        sent,
+        body: read(&bytes),
+        status: head.status.as_u16(),
+        headers: head.headers.clone(),
+        answer: read(&answer),
+    });
+    Response::from_parts(head, Body::from(answer))
+}
+
+/// The contract's name of a path, with what stands in its places.
+fn path_of<'a>(contract: &'a Value, path: &str) -> Option<(&'a String, &'a Value)> {
+    let fits = |template: &str| {
+        let (left, right): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+        left.len() == right.len()
+            && left.iter().zip(&right).all(|(l, r)| l == r || (l.starts_with('{') && !r.is_empty()))
+    };
+    contract["paths"].as_object().unwrap().iter().find(|(template, _)| fits(template))
+}
+
+fn exchange(contract: &Value, check: &mut Check, one: &Exchange) {
+    let place = format!("{} {}", one.method, one.path);
+    let operation = path_of(contract, &one.path).map(|(_, item)| &item[one.method.to_lowercase()]);
+    let Some(operation) = operation.filter(|operation| operation.is_object()) else {
+        return check.misfits.push(format!("{place} is not in the contract"));
+    };
+    // What was refused as malformed is the test's own; the client's requests all have to fit.
+    let ours = header(&one.sent, "user-agent").is_some_and(|agent| agent.starts_with("Tillbridge/"));
+    if ours || one.status == 200 {
+        parameters(contract, check, operation, one, &place);
+        request_body(contract, check, operation, one, &place);
+        let bearer = header(&one.sent, "authorization").is_some_and(|it| it.starts_with("Bearer "));
+        check.expect(bearer, &place, &Value::Null, "has no bearer token");
+    }
+    let answer = &operation["responses"][one.status.to_string()];
+    if !answer.is_object() {
+        return check.misfits.push(format!("{place}: the contract knows no answer {}", one.status));
+    }
+    let answer = resolved(contract, answer);
+    for (name, named) in answer["headers"].as_object().into_iter().flatten() {
+        if named["required"] == true && header(&one.headers, name).is_none() {
+            check.misfits.push(format!("{place}: {} without {name}", one.status));
+        }
+    }
+    let kind = header(&one.headers, "content-type").unwrap_or_default();
+    let bare = kind.split(';').next().unwrap().trim();
+    match answer["content"].get(bare) {
+        Some(content) => check.value(contract, &content["schema"], &one.answer, &format!("{place} → {}", one.status)),
+        None => check.misfits.push(format!("{place}: {} as {kind:?} is not in the contract", one.status)),
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn parameters(contract: &Value, check: &mut Check, operation: &Value, one: &Exchange, place: &str) {
+    let named: Vec<&Value> =
+        operation["parameters"].as_array().into_iter().flatten().map(|it| resolved(contract, it)).collect();
+    for (name, _) in &one.query {
+        let known = named.iter().any(|it| it["in"] == "query" && it["name"] == name.as_str());
+        check.expect(known, place, &json!(name), "is no parameter of the contract");
+    }
+    let key = header(&one.sent, "idempotency-key");
+    let keyed = named.iter().any(|it| it["in"] == "header" && it["name"] == "Idempotency-Key");
+    check.expect(keyed || key.is_none(), place, &json!(key), "is a key where the contract has none");
+    for parameter in named {
+        let name = parameter["name"].as_str().unwrap();
+        let mut given: Vec<&str> = match parameter["in"].as_str().unwrap() {
+            "query" => one.query.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect(),
+            "header" => header(&one.sent, name).into_iter().collect(),
+            // The path fitted the template.
+            "path" => continue,
+            other => panic!("{place}: a parameter in {other}"),
+        };
+        let place = format!("{place}: {name}");
+        if given.is_empty() {
+            check.expect(parameter["required"] == false, &place, &Value::Null, "is missing");
+            continue;
+        }
+        let schema = resolved(contract, &parameter["schema"]);
+        let value = match schema["type"].as_str().unwrap() {
+            "array" => json!(given),
+            kind => {
+                check.expect(given.len() == 1, &place, &json!(given), "is there more than once");
+                let text = given.remove(0);
+                if kind == "integer" {
+                    text.parse::<i64>().map_or(json!(text), |number| json!(number))
+                } else {
+                    json!(text)
+                }
+            }
+        };
+        check.value(contract, schema, &value, &place);
+    }
+}
+
+fn request_body(contract: &Value, check: &mut Check, operation: &Value, one: &Exchange, place: &str) {
+    match operation.get("requestBody") {
+        None => check.expect(one.body.is_null(), place, &one.body, "is a body where the contract has none"),
+        Some(body) => {
+            let kind = header(&one.sent, "content-type").unwrap_or_default();
+            check.expect(kind == "application/json", place, &json!(kind), "is not how the contract sends");
+            check.value(contract, &body["content"]["application/json"]["schema"], &one.body, &format!("{place} body"));
+        }
+    }
+}
+
+/// A client of the test's own.
+pub(crate) fn client(ca_pem: &str) -> reqwest::Client {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls_pki_types::pem::PemObject::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    reqwest::Client::builder().tls_backend_preconfigured(config).no_proxy().build().unwrap()
+}

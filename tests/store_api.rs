@@ -1,0 +1,454 @@
+//! The whole agent against a store that speaks our own store API, over HTTPS; and the contract, held against every
+//! request that the agent sends there and every answer that the simulated store gives.
+
+#![allow(clippy::disallowed_methods, reason = "a test may unplug a folder")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop, loudly")]
+
+mod contract;
+mod shop;
+
+use std::collections::BTreeSet;
+
+use contract::Recorder;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use shop::TestShop;
+use tillbridge::demo::faults::{Count, Fault};
+use tillbridge::demo::store_api::{Became, Store, Wanted};
+use tillbridge::domain::{OrderState, Quantity};
+use tillbridge::ledger::exports::ExportState;
+
+const ACK: &str = "POST /v1/orders/{}/ack";
+
+async fn open(recorder: &Recorder) -> TestShop {
+    TestShop::open_on_store_api(|router, _| recorder.in_front_of(router)).await
+}
+
+async fn in_business(recorder: &Recorder) -> TestShop {
+    let mut shop = open(recorder).await;
+    shop.go_into_business().await;
+    shop
+}
+
+fn books(shop: &TestShop) -> &Store {
+    shop.store.as_ref().unwrap()
+}
+
+fn place(shop: &TestShop, sku: &str, units: i64) -> String {
+    shop.pass_time(1);
+    books(shop).place(&[(sku, units)]).unwrap()
+}
+
+/// What can truly be sold: the till's count, less what web orders take that the till has not booked.
+fn truth(shop: &TestShop, sku: &str) -> Quantity {
+    let booked = shop.till.imported();
+    books(shop).with(|books| {
+        let open = books.orders().filter(|order| !booked.contains_key(&order.number));
+        shop.till.units(sku) - open.map(|order| order.to_take(sku)).sum()
+    })
+}
+
+fn sellable_is_truth(shop: &TestShop, sku: &str, units: i64) {
+    assert_eq!((shop.sellable(sku), truth(shop, sku)), (units.into(), units.into()), "{sku}");
+    assert_eq!(shop.due(), 0, "nothing waits");
+}
+
+async fn export_and_deliver(shop: &mut TestShop, name: &str) {
+    shop.pass_time(120);
+    shop.export_and_look(name);
+    assert_eq!(shop.last_export(), ExportState::Admitted, "{name}");
+    shop.deliver().await;
+}
+
+/// From the store to the till.
+async fn till_takes(shop: &mut TestShop) -> usize {
+    shop.pull().await;
+    shop.write_orders();
+    shop.till_takes_all()
+}
+
+// --------------------------------------------------------------------------------------------------------------- the runs
+
+async fn order_in(recorder: &Recorder) {
+    let mut shop = in_business(recorder).await;
+    let id = place(&shop, "1001", 2);
+    assert_eq!(till_takes(&mut shop).await, 1);
+    shop.server.faults.set_for(ACK, Fault::AnswerLost, Count::Next(1));
+    shop.deliver().await;
+    assert_eq!((shop.states(), books(&shop).with(|books| books.acks().len())), (vec![OrderState::Consumed], 1));
+    shop.pass_time(600);
+    shop.deliver().await;
+    assert_eq!(shop.states(), [OrderState::Acknowledged]);
+    let told = recorder.of("POST", &format!("/{id}/ack"));
+    assert_eq!(told.len(), 2, "told again after the lost answer");
+    assert_eq!(told[0].sent["idempotency-key"], told[1].sent["idempotency-key"]);
+    assert_eq!((&told[0].body, &told[0].answer), (&told[1].body, &told[1].answer));
+    let acks = books(&shop).with(|books| books.acks().to_vec());
+    assert_eq!((acks.len(), acks[0].stage.as_str(), acks[0].order_id.as_str()), (1, "consumed", id.as_str()));
+    export_and_deliver(&mut shop, "after.csv").await;
+    assert_eq!(shop.till.violations(), []);
+    sellable_is_truth(&shop, "1001", 8);
+}
+
+async fn stock_out(recorder: &Recorder) {
+    let mut shop = in_business(recorder).await;
+    let taken = place(&shop, "1001", 2);
+    let waiting = books(&shop).with(|books| books.place(&[("1001".into(), 1.into())], false)).unwrap();
+    assert_eq!(till_takes(&mut shop).await, 1, "the unpaid one is not given to the till");
+    shop.till.sell("1001", 3.into());
+    export_and_deliver(&mut shop, "after.csv").await;
+    let put = recorder.of("PUT", "/v1/stock").pop().unwrap();
+    assert_eq!(put.body["items"][0]["available"], "4", "10 less 2 taken, 3 sold, 1 waiting");
+    assert_eq!(put.body["orders_included"], json!([taken, waiting]));
+    let export = shop.ledger().admitted_export().unwrap().unwrap();
+    assert_eq!(put.body["as_of"], export.timing.shown().to_string());
+    assert_eq!(put.body["snapshot_id"], export.id.to_string());
+    sellable_is_truth(&shop, "1001", 4);
+    books(&shop).with(|books| books.ship(&taken)).unwrap();
+    let writes = recorder.of("PUT", "/v1/stock").len();
+    shop.pull().await;
+    shop.deliver().await;
+    assert_eq!(recorder.of("PUT", "/v1/stock").len(), writes, "a shipment moves nothing");
+    sellable_is_truth(&shop, "1001", 4);
+}
+
+async fn order_meanwhile(recorder: &Recorder) {
+    let mut shop = in_business(recorder).await;
+    shop.till.sell("1001", 4.into());
+    let store = books(&shop).clone();
+    recorder.before("PUT /v1/stock", move || drop(store.place(&[("1001", 5)]).unwrap()));
+    export_and_deliver(&mut shop, "less.csv").await;
+    let put = recorder.of("PUT", "/v1/stock").pop().unwrap();
+    assert_eq!((&put.body["items"][0]["available"], &put.body["orders_included"]), (&json!("6"), &json!([])));
+    assert_eq!(put.answer["results"][0]["available"], "1", "the store subtracts the order that is not listed");
+    sellable_is_truth(&shop, "1001", 1);
+    assert!(books(&shop).place(&[("1001", 2)]).is_err(), "no second teapot is sold");
+    assert!(!shop.conditions().contains(&"drift".to_owned()), "{:?}", shop.conditions());
+}
+
+async fn conflict(recorder: &Recorder) {
+    let mut shop = open(recorder).await;
+    shop.till.sell("1001", 4.into());
+    let store = books(&shop).clone();
+    recorder.before("PUT /v1/stock", move || drop(store.place(&[("1001", 1)]).unwrap()));
+    export_and_deliver(&mut shop, "first.csv").await;
+    let puts = recorder.of("PUT", "/v1/stock");
+    let result = |n: usize| {
+        let results = puts[n].answer["results"].as_array().unwrap();
+        results.iter().find(|one| one["sku"] == "1001").unwrap()["result"].clone()
+    };
+    assert!(puts[0].body["items"][0]["if_version"].is_string(), "{}", puts[0].body);
+    assert_eq!((result(0), result(1)), (json!("conflict"), json!("applied")));
+    sellable_is_truth(&shop, "1001", 5);
+    assert!(
+        !shop.conditions().contains(&"drift".to_owned()),
+        "an order is nobody else's write: {:?}",
+        shop.conditions()
+    );
+}
+
+async fn older_export(recorder: &Recorder) {
+    let mut shop = in_business(recorder).await;
+    // Another agent tells a younger count: this one was restored from an old disk.
+    let ahead = shop.clock_now() + SignedDuration::from_secs(3_600);
+    let wanted = Wanted { sku: "1001".into(), available: 3.into(), if_version: None };
+    assert_eq!(books(&shop).with(|books| books.put_stock(ahead, &[wanted], BTreeSet::new()))[0].1, Became::Applied);
+    shop.till.sell("1001", 1.into());
+    export_and_deliver(&mut shop, "older.csv").await;
+    let put = recorder.of("PUT", "/v1/stock").pop().unwrap();
+    assert_eq!(put.answer["results"][0]["result"], "superseded");
+    assert_eq!(shop.sellable("1001"), 3.into(), "the younger count stands");
+    assert!(shop.condition_text("drift").contains("only one may"), "{}", shop.condition_text("drift"));
+    shop.pass_time(4_000);
+    shop.till.sell("1001", 1.into());
+    export_and_deliver(&mut shop, "younger.csv").await;
+    sellable_is_truth(&shop, "1001", 8);
+}
+
+async fn unknown_sku(recorder: &Recorder) {
+    let mut shop = in_business(recorder).await;
+    shop.till.count("9999", "Not on the web", 4.into());
+    shop.till.count("GIFT-10", "Gift voucher 10", 5.into());
+    shop.till.sell("1001", 1.into());
+    export_and_deliver(&mut shop, "more.csv").await;
+    let text = shop.condition_text("items_not_taken");
+    assert!(text.contains("9999 (the web store has no product with this SKU)"), "{text}");
+    assert!(text.contains("GIFT-10 (nothing is counted here)"), "{text}");
+    sellable_is_truth(&shop, "1001", 9);
+}
+
+async fn offline(recorder: &Recorder) {
+    let mut shop = in_business(recorder).await;
+    shop.server.faults.set(Fault::Offline, Count::UntilCleared);
+    for day in 0..3 {
+        shop.till.sell("1004", 3.into());
+        shop.export_and_look(&format!("day{day}.csv"));
+        shop.deliver().await;
+        shop.pass_time(86_400);
+    }
+    assert!(shop.conditions().contains(&"store_unreachable".to_owned()));
+    place(&shop, "1004", 5);
+    shop.server.faults.clear();
+    shop.deliver().await;
+    assert_eq!(shop.till.waiting().unwrap().len(), 1, "the order was written for the till as well");
+    sellable_is_truth(&shop, "1004", 48 - 9 - 5);
+}
+
+async fn cancelled(recorder: &Recorder) {
+    let mut shop = in_business(recorder).await;
+    // Known when the count was told, so it is listed; then cancelled before the till took it.
+    let id = books(&shop).with(|books| books.place(&[("1001".into(), 3.into())], false)).unwrap();
+    shop.till.sell("1001", 2.into());
+    export_and_deliver(&mut shop, "listed.csv").await;
+    assert_eq!(recorder.of("PUT", "/v1/stock").pop().unwrap().body["orders_included"], json!([id]));
+    books(&shop).with(|books| books.pay(&id)).unwrap();
+    shop.pull().await;
+    shop.write_orders();
+    assert_eq!(shop.till.waiting().unwrap().len(), 1);
+    books(&shop).with(|books| books.cancel(&id)).unwrap();
+    shop.pull().await;
+    shop.write_orders();
+    shop.deliver().await;
+    assert_eq!((shop.states(), shop.till.waiting().unwrap().len()), (vec![OrderState::Withdrawn], 0));
+    sellable_is_truth(&shop, "1001", 8);
+    // Cancelled between the last pull and the write.
+    let id = place(&shop, "1001", 1);
+    shop.pull().await;
+    shop.till.sell("1001", 1.into());
+    let (store, late) = (books(&shop).clone(), id.clone());
+    recorder.before("PUT /v1/stock", move || store.with(|books| books.cancel(&late)).unwrap());
+    export_and_deliver(&mut shop, "late.csv").await;
+    sellable_is_truth(&shop, "1001", 7);
+}
+
+async fn partial(recorder: &Recorder) {
+    let mut shop = in_business(recorder).await;
+    let id = books(&shop).with(|books| books.place(&[("1001".into(), 3.into())], false)).unwrap();
+    shop.till.sell("1001", 1.into());
+    export_and_deliver(&mut shop, "listed.csv").await;
+    books(&shop).with(|books| books.cancel_some(&id, "1001", 1.into())).unwrap();
+    books(&shop).with(|books| books.pay(&id)).unwrap();
+    assert_eq!(till_takes(&mut shop).await, 1);
+    assert_eq!(shop.till.units("1001"), 7.into(), "the till was given what is left of the order");
+    shop.deliver().await;
+    sellable_is_truth(&shop, "1001", 7);
+    export_and_deliver(&mut shop, "taken.csv").await;
+    sellable_is_truth(&shop, "1001", 7);
+    // It comes back whole, and staff book it in.
+    books(&shop).with(|books| books.ship(&id).and_then(|()| books.refund(&id, true))).unwrap();
+    shop.till.goods_in("1001", 2.into());
+    shop.pull().await;
+    shop.deliver().await;
+    export_and_deliver(&mut shop, "returned.csv").await;
+    sellable_is_truth(&shop, "1001", 9);
+}
+
+// ------------------------------------------------------------------------------------------------------------ the promises
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_reaches_the_till_and_the_store_hears_of_it_once_even_if_the_answer_is_lost() {
+    order_in(&Recorder::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stock_goes_out_with_the_orders_that_are_counted_in_it() {
+    stock_out(&Recorder::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_placed_between_the_last_reading_and_the_write_is_not_oversold() {
+    order_meanwhile(&Recorder::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_moved_leads_to_computing_again_at_once() {
+    conflict(&Recorder::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_export_never_overwrites_a_younger_one() {
+    older_export(&Recorder::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_the_store_does_not_know_or_count_is_reported_by_name() {
+    unknown_sku(&Recorder::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_offline_lose_nothing_at_the_store_api_either() {
+    offline(&Recorder::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_order_is_for_sale_again_listed_or_not() {
+    cancelled(&Recorder::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partly_cancelled_order_reaches_the_till_as_what_is_left_of_it() {
+    partial(&Recorder::default()).await;
+}
+
+// ------------------------------------------------------------------------------------------------------------ the contract
+
+/// Members that the contract leaves to others: an agent that knows them may send them, a store that has them answer them.
+const OF_OTHERS: [&str; 6] = [
+    "Heartbeat.last_cursor",
+    "Heartbeat.last_snapshot",
+    "Heartbeat.queue_depth",
+    "OrderAck.version",
+    "Problem.detail",
+    "Heartbeat.clock",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_and_every_answer_of_these_runs_keeps_the_contract() {
+    let recorder = Recorder::default();
+    order_in(&recorder).await;
+    let mut met = recorder.kept_the_contract();
+    macro_rules! run {
+        ($($run:ident),*) => { $(
+            let recorder = Recorder::default();
+            $run(&recorder).await;
+            met.extend(recorder.kept_the_contract());
+        )* };
+    }
+    run!(stock_out, order_meanwhile, conflict, older_export, unknown_sku, offline, cancelled, partial, refused);
+    let contract = contract::contract();
+    let mut never = BTreeSet::new();
+    for (name, schema) in contract["components"]["schemas"].as_object().unwrap() {
+        let members = schema["properties"].as_object().into_iter().flatten();
+        never.extend(members.map(|(member, _)| format!("{name}.{member}")).filter(|member| !met.contains(member)));
+    }
+    assert_eq!(never, OF_OTHERS.map(str::to_owned).into(), "the contract names what nobody says, or the reverse");
+}
+
+/// Requests that the store refuses, each with the status and the code of the contract.
+async fn refused(recorder: &Recorder) {
+    let shop = open(recorder).await;
+    let id = place(&shop, "1001", 1);
+    let client = contract::client(&shop.server.ca_pem);
+    let ack = format!("/v1/orders/{id}/ack");
+    let many: String = (0..101).map(|n| format!("&sku={n}")).collect();
+    let item = json!({"sku": "1001", "available": "1"});
+    let put = |items: Value| json!({"location": "shop1", "snapshot_id": "1", "as_of": "2026-11-23T16:30:00Z", "items": items, "orders_included": []});
+    let said = json!({"stage": "consumed", "at": "2026-11-23T16:30:00Z"});
+    let other = json!({"stage": "rejected", "at": "2026-11-23T16:30:00Z"});
+    let heart = json!({"agent": "a", "version": "1", "location": "shop9"});
+    for (method, path, key, body, status, code) in [
+        ("GET", "/v1/orders?location=shop9", None, Value::Null, 404, "unknown_location"),
+        ("GET", "/v1/orders?location=shop1&cursor=mine", None, Value::Null, 400, "malformed"),
+        ("GET", "/v1/orders?location=shop1&limit=many", None, Value::Null, 400, "malformed"),
+        ("GET", "/v1/stock?location=shop1", None, Value::Null, 400, "malformed"),
+        ("GET", &format!("/v1/stock?location=shop1{many}"), None, Value::Null, 413, "too_many_items"),
+        ("PUT", "/v1/stock", None, put(json!([])), 400, "malformed"),
+        ("PUT", "/v1/stock", None, put(json!([{"sku": "1001", "available": 1}])), 400, "malformed"),
+        ("PUT", "/v1/stock", None, put(json!([{"sku": "1001", "available": "1", "unit": "x"}])), 400, "malformed"),
+        ("PUT", "/v1/stock", None, put(json!([{"sku": "GIFT-10", "available": "1"}])), 200, ""),
+        ("PUT", "/v1/stock", None, put(vec![item; 501].into()), 413, "too_many_items"),
+        ("POST", &ack, None, said.clone(), 400, "malformed"),
+        ("POST", &ack, Some("k"), said.clone(), 200, ""),
+        ("POST", &ack, Some("k"), other, 409, "idempotency_key_reused"),
+        ("POST", "/v1/orders/none/ack", Some("l"), said, 404, "unknown_order"),
+        ("POST", "/v1/heartbeat", None, heart, 404, "unknown_location"),
+    ] {
+        let request = client.request(method.parse().unwrap(), format!("{}{path}", shop.server.url));
+        let request = key.into_iter().fold(request, |request, key| request.header("Idempotency-Key", key));
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let answer = request.bearer_auth(&shop.server.token).send().await.unwrap();
+        let found = (answer.status().as_u16(), answer.json::<Value>().await.unwrap());
+        assert_eq!(found.0, status, "{method} {path}: {}", found.1);
+        assert_eq!(found.1["code"].as_str().unwrap_or_default(), code, "{method} {path}");
+    }
+    let stranger = client.get(format!("{}/v1/orders?location=shop1", shop.server.url)).bearer_auth("wrong");
+    assert_eq!(stranger.send().await.unwrap().status(), 401);
+}
+
+#[test]
+fn the_check_finds_what_does_not_fit() {
+    let contract = contract::contract();
+    let found = |schema: &str, value: Value| {
+        let mut check = contract::Check::default();
+        check.value(&contract, &json!({"$ref": format!("#/components/schemas/{schema}")}), &value, "it");
+        check.misfits.len()
+    };
+    assert_eq!(found("StockWanted", json!({"sku": "A", "available": "-1.50"})), 0);
+    assert_eq!(found("StockWanted", json!({"sku": "", "available": 1, "x": 2})), 3);
+    for bad in ["1e3", "+1", "1.", ".5", "", "-", "1,5"] {
+        assert_eq!(found("Decimal", json!(bad)), 1, "{bad:?}");
+    }
+    for bad in ["2026-11-23", "2026-11-23T16:30:00", "16:30"] {
+        assert_eq!(found("Moment", json!(bad)), 1, "{bad:?}");
+    }
+    assert_eq!(found("OrderAcked", json!({"order_id": "a", "stage": "lost"})), 1);
+    assert_eq!(found("StockResults", json!({"results": {}})), 1);
+    assert_eq!(found("OrderEvents", json!({"events": [], "has_more": 0})), 3 - 1);
+}
+
+#[test]
+fn the_contract_is_a_well_formed_openapi_document() {
+    let contract = contract::contract();
+    assert!(contract["openapi"].as_str().unwrap().starts_with("3.1."));
+    assert!(contract["info"]["title"].is_string() && contract["info"]["version"].is_string());
+    let mut names = BTreeSet::new();
+    for (path, methods) in contract["paths"].as_object().unwrap() {
+        assert!(path.starts_with('/'), "{path}");
+        for (method, operation) in methods.as_object().unwrap() {
+            let place = format!("{method} {path}");
+            assert!(["get", "put", "post"].contains(&method.as_str()), "{place}");
+            assert!(
+                names.insert(operation["operationId"].as_str().expect(&place).to_owned()),
+                "{place}: its name twice"
+            );
+            let answers = operation["responses"].as_object().expect(&place);
+            assert!(answers.contains_key("200"), "{place}");
+            for (status, answer) in answers {
+                assert!(status.parse::<u16>().is_ok_and(|status| (200..600).contains(&status)), "{place} {status}");
+                let answer = contract::resolved(&contract, answer);
+                assert!(answer["description"].is_string(), "{place} {status}");
+                for content in answer["content"].as_object().unwrap().values() {
+                    assert!(content["schema"].is_object(), "{place} {status}");
+                }
+            }
+            let parameters: Vec<&Value> = operation["parameters"].as_array().into_iter().flatten().collect();
+            let mut in_path = BTreeSet::new();
+            for parameter in parameters.iter().map(|it| contract::resolved(&contract, it)) {
+                assert!(parameter["name"].is_string() && parameter["schema"].is_object(), "{place}");
+                match parameter["in"].as_str().unwrap() {
+                    "path" => {
+                        assert_eq!(parameter["required"], true, "{place}");
+                        in_path.insert(format!("{{{}}}", parameter["name"].as_str().unwrap()));
+                    }
+                    "query" | "header" => {}
+                    other => panic!("{place}: a parameter in {other}"),
+                }
+            }
+            let named: BTreeSet<String> = path.split('/').filter(|it| it.starts_with('{')).map(str::to_owned).collect();
+            assert_eq!(in_path, named, "{place}");
+        }
+    }
+    for scheme in contract["security"][0].as_object().unwrap().keys() {
+        assert_eq!(contract["components"]["securitySchemes"][scheme]["type"], "http");
+    }
+    let mut used = BTreeSet::new();
+    references(&contract, &contract, &mut used);
+    for kind in ["schemas", "parameters", "responses"] {
+        for name in contract["components"][kind].as_object().unwrap().keys() {
+            assert!(used.contains(&format!("#/components/{kind}/{name}")), "nobody uses {kind}/{name}");
+        }
+    }
+}
+
+/// Every `$ref`; each leads somewhere.
+fn references(contract: &Value, here: &Value, used: &mut BTreeSet<String>) {
+    if let Some(place) = here.get("$ref") {
+        contract::resolved(contract, here);
+        used.insert(place.as_str().unwrap().to_owned());
+    }
+    match here {
+        Value::Object(members) => members.values().for_each(|it| references(contract, it, used)),
+        Value::Array(list) => list.iter().for_each(|it| references(contract, it, used)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
