@@ -349,6 +349,31 @@ async fn an_order_with_an_item_that_the_till_does_not_know_is_written_and_named(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_with_zero_lines_is_named_and_stops_no_other_order() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    let (hollow, good) = (shop.place("1001", 2), shop.place("1003", 1));
+    let rows = shop.magento.with(|books| books.replace_rows(hollow.entity_id, Vec::new())).unwrap();
+    shop.pull().await;
+    shop.write_orders();
+    let text = shop.condition_text("order_unreadable");
+    says(&text, &[&hollow.increment_id, "it has no items", "by hand"]);
+    assert_eq!(shop.till_takes_all(), 1, "the other order is not affected");
+    assert_eq!(shop.till.imported().get(&good.increment_id), Some(&1));
+    shop.deliver().await;
+    assert_eq!(shop.sellable("1001"), 8.into(), "the web store's own reservation stands");
+    // Days later it is still reported, and once its rows are back it goes to the till like any other.
+    shop.pass_time(3 * 86_400);
+    shop.pull().await;
+    assert!(shop.conditions().contains(&"order_unreadable".to_owned()));
+    shop.magento.with(|books| books.replace_rows(hollow.entity_id, rows)).unwrap();
+    shop.pull().await;
+    shop.pull().await;
+    shop.write_orders();
+    assert_eq!(shop.till_takes_all(), 1);
+    assert!(!shop.conditions().contains(&"order_unreadable".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_sku_with_a_slash_goes_all_the_way_there_and_back() {
     for mode in MODES {
         let mut shop = TestShop::in_business(mode).await;
@@ -369,3 +394,13 @@ async fn an_sku_with_a_slash_goes_all_the_way_there_and_back() {
 }
 
 // ------------------------------------------------------------------------------------------------------ the full disk
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_of_vouchers_only_goes_to_the_till() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.place("GIFT-10", 1);
+    shop.pull().await;
+    shop.write_orders();
+    assert_eq!(shop.conditions(), Vec::<String>::new());
+    assert_eq!(shop.till_takes_all(), 1);
+}

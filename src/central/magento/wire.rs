@@ -1,13 +1,15 @@
 //! Magento's JSON, as it really comes: absent keys, nulls, numbers as strings, dates without a zone.
 //!
 //! Promises: money and quantities are exact decimals, taken from the digits in the answer and never through a binary
-//! float; `items: null` is an empty list (observed under `fields=`). Does not promise that an order makes sense.
+//! float; `items: null` is an empty list, and an empty list where an object should be is none (both observed under
+//! `fields=`). Does not promise that an order makes sense.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use rust_decimal::Decimal;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -64,6 +66,16 @@ impl fmt::Display for Word {
     }
 }
 
+/// An object. One of which the projection leaves nothing comes as an empty list: PHP tells the two apart by their keys
+/// (observed: the delivery of an order of virtual goods).
+fn if_anything<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    match Value::deserialize(from)? {
+        Value::Null => Ok(None),
+        Value::Array(all) if all.is_empty() => Ok(None),
+        some => serde_json::from_value(some).map(Some).map_err(serde::de::Error::custom),
+    }
+}
+
 /// An order, as far as it is asked for ([`super::feed::FIELDS`]).
 #[derive(Debug, Deserialize)]
 pub(super) struct Order {
@@ -79,9 +91,12 @@ pub(super) struct Order {
     pub(super) shipping_tax_amount: Option<Figure>,
     pub(super) shipping_incl_tax: Option<Figure>,
     pub(super) shipping_description: Option<String>,
+    #[serde(default, deserialize_with = "if_anything")]
     pub(super) billing_address: Option<Address>,
+    #[serde(default, deserialize_with = "if_anything")]
     pub(super) payment: Option<Payment>,
     pub(super) items: Option<Vec<Row>>,
+    #[serde(default, deserialize_with = "if_anything")]
     pub(super) extension_attributes: Option<OrderExtension>,
 }
 
@@ -94,12 +109,14 @@ pub(super) struct OrderExtension {
 /// One delivery; Magento itself makes one per order.
 #[derive(Debug, Deserialize)]
 pub(super) struct Assignment {
+    #[serde(default, deserialize_with = "if_anything")]
     pub(super) shipping: Option<Shipping>,
 }
 
 /// Where the delivery goes; a virtual order has none (observed).
 #[derive(Debug, Deserialize)]
 pub(super) struct Shipping {
+    #[serde(default, deserialize_with = "if_anything")]
     pub(super) address: Option<Address>,
 }
 
