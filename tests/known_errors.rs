@@ -89,6 +89,27 @@ async fn an_import_folder_that_cannot_be_written_keeps_the_orders_until_it_can()
     assert!(!shop.conditions().contains(&"import_folder".to_owned()));
 }
 
+/// Nothing is wrong with any order when staging cannot be used: every order waits, and none needs a person's word later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_staging_folder_that_cannot_be_made_fails_no_order() {
+    let mut shop = TestShop::open(Mode::Msi).await;
+    let stage = shop.folder.path().join("stage");
+    shop.config.epos.staging_folder = Some(stage.join("orders"));
+    std::fs::write(&stage, "a file where a folder should be").unwrap();
+    shop.die_and_restart();
+    shop.place("1001", 1);
+    shop.place("1003", 4);
+    shop.pull().await;
+    shop.write_orders();
+    assert_eq!(shop.states(), [OrderState::Received, OrderState::Received]);
+    let text = shop.condition_text("import_folder");
+    says(&text, &[stage.to_str().unwrap(), "may the agent write there", "tillbridge check"]);
+    std::fs::remove_file(&stage).unwrap();
+    shop.write_orders();
+    assert_eq!(shop.states(), [OrderState::Published, OrderState::Published]);
+    assert!(!shop.conditions().contains(&"import_folder".to_owned()));
+}
+
 // -------------------------------------------------------------------------------------------------------- the ledger
 
 #[tokio::test(flavor = "multi_thread")]
