@@ -47,6 +47,23 @@ fn an_unknown_key_is_refused_with_file_line_and_the_keys_that_there_are() {
     }
 }
 
+#[test]
+fn a_wrong_type_is_refused_with_file_line_and_what_is_expected() {
+    for (table, wrong, expected) in [
+        ("[gate]", "settle = 60", "duration"),
+        ("[gate]", "least_rows_percent = \"eighty\"", "u32"),
+        ("[orders]", "poll_every = \"soon\"", "write it like"),
+    ] {
+        let key = wrong.split(' ').next().unwrap();
+        let without: String =
+            EXAMPLE.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect();
+        let text = without.replace(table, &format!("{table}\n{wrong}"));
+        let line = text.lines().position(|line| line == wrong).unwrap() + 1;
+        let message = refused_configuration(&text);
+        says(&message, &["/shop/config.toml", &format!("line {line}"), wrong, expected]);
+    }
+}
+
 // ------------------------------------------------------------------------------------------------------- the folders
 
 #[tokio::test(flavor = "multi_thread")]
