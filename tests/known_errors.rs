@@ -344,6 +344,28 @@ async fn an_export_with_a_header_and_no_rows_is_quarantined_with_its_reason() {
     assert!(!shop.conditions().contains(&"export_rejected".to_owned()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_older_than_the_last_is_refused_with_both_times_and_the_next_one_counts() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.till.sell("1001", 4.into());
+    shop.export_and_look("newer.csv");
+    shop.deliver().await;
+    let old = shop.till.export.join("restored.csv");
+    std::fs::copy(shop.till.export.join("first.csv"), &old).unwrap();
+    let yesterday = shop.clock_now().saturating_sub(jiff::SignedDuration::from_hours(24)).unwrap();
+    std::fs::File::options().write(true).open(old).unwrap().set_modified(shop::modified(yesterday)).unwrap();
+    shop.look();
+    shop.deliver().await;
+    assert_eq!((shop.last_export(), shop.sellable("1001")), (ExportState::Refused, 6.into()));
+    let text = shop.condition_text("export_refused");
+    says(&text, &["restored.csv", "was made before the export of", "Make the till export again"]);
+    shop.till.sell("1001", 1.into());
+    shop.export_and_look("next.csv");
+    shop.deliver().await;
+    assert_eq!((shop.last_export(), shop.sellable("1001")), (ExportState::Admitted, 5.into()));
+    assert!(!shop.conditions().contains(&"export_refused".to_owned()));
+}
+
 // -------------------------------------------------------------------------------------------------------- the orders
 
 #[tokio::test(flavor = "multi_thread")]
@@ -432,6 +454,40 @@ async fn an_sku_with_a_slash_goes_all_the_way_there_and_back() {
 }
 
 // ------------------------------------------------------------------------------------------------------ the full disk
+
+/// Neither a quota nor a small volume can be had without an administrator's rights, so the harness's till answers with
+/// the system's own "no space left" wherever a file would be written; what the agent makes of it is real.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_of_the_till_keeps_orders_and_exports_until_there_is_room() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.agent().epos.fill_disk(true);
+    let order = shop.place("1001", 2);
+    shop.pull().await;
+    shop.write_orders();
+    assert_eq!(shop.states(), [OrderState::Received]);
+    says(
+        &shop.condition_text("import_folder"),
+        &[&order.increment_id, "is the disk full", "Orders wait", "tillbridge check"],
+    );
+    shop.till.sell("1004", 5.into());
+    shop.export_and_look("no_room.csv");
+    shop.deliver().await;
+    assert_eq!((shop.sellable("1004"), shop.till.waiting().unwrap().len()), (48.into(), 0));
+    says(
+        &shop.condition_text("export_not_copied"),
+        &["no_room.csv", "is the disk full", "Free some space", "the last quantities stand"],
+    );
+    shop.agent().epos.fill_disk(false);
+    shop.write_orders();
+    assert_eq!(shop.till_takes_all(), 1);
+    shop.look();
+    shop.deliver().await;
+    assert_eq!((shop.sellable("1001"), shop.sellable("1004"), shop.due()), (8.into(), 43.into(), 0));
+    assert_eq!(shop.till.violations(), []);
+    for code in ["import_folder", "export_not_copied"] {
+        assert!(!shop.conditions().contains(&code.to_owned()), "{:?}", shop.conditions());
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_of_vouchers_only_goes_to_the_till() {
