@@ -16,6 +16,7 @@ use tillbridge::demo::magento::{Mode, ProductKind};
 use tillbridge::domain::{OrderState, Quantity};
 use tillbridge::ledger::exports::ExportState;
 use tillbridge::ledger::{FILE_NAME, Ledger, LedgerError};
+use tillbridge::tasks::Reconciler;
 use tillbridge::tasks::intake::PullError;
 
 const MODES: [Mode; 2] = [Mode::Msi, Mode::Legacy];
@@ -282,6 +283,31 @@ async fn a_store_that_asks_to_slow_down_is_named_and_served_afterwards() {
         &["answered 429", "slow down", "tried again by itself"],
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_after_is_never_undercut_whatever_wakes_the_agent() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.place("1001", 2);
+    shop.server.faults.set(Fault::TooMany(Duration::from_secs(600)), Count::Next(1));
+    shop.agent().intake.activate().await;
+    let asked = shop.server.faults.count("");
+    assert_eq!(asked, 1);
+    for minute in 0..9 {
+        // An export comes, the reconcilers are woken: the web store still wants to be left alone.
+        shop.till.sell("1004", 1.into());
+        shop.export_and_look(&format!("minute{minute}.csv"));
+        shop.agent().intake.activate().await;
+        let pause = shop.agent().delivery.activate().await;
+        assert!(pause.0 <= Duration::from_secs(600), "{pause:?}");
+        shop.pass_time(40);
+    }
+    assert_eq!(shop.server.faults.count(""), asked, "nobody asked before the time was over");
+    says(&shop.condition_text("store_unreachable"), &["answered 429"]);
+    shop.pass_time(60);
+    shop.deliver().await;
+    assert_eq!((shop.sellable("1001"), shop.sellable("1004"), shop.due()), (8.into(), 39.into(), 0));
+    assert!(!shop.conditions().contains(&"store_unreachable".to_owned()));
 }
 
 // ------------------------------------------------------------------------------------------------------- the exports

@@ -265,6 +265,9 @@ impl Reconciler for Delivery {
         if self.shop.is_paused() {
             return Next(self.shop.settings.sweep_idle.duration());
         }
+        if let Some(wait) = self.shop.store_rests() {
+            return Next(wait);
+        }
         let mut state = self.state.lock().await;
         let started = self.shop.clock.now();
         let mut figures = Figures::default();

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use tokio::sync::Mutex;
 
 use super::{Next, Reconciler, Shop, chain};
@@ -50,6 +51,9 @@ impl Intake {
     /// When the feed could not be read to its end, or not be noted. What was noted stays noted.
     pub async fn pull(&self) -> Result<Recorded, PullError> {
         let mut failures = self.failures.lock().await;
+        if let Some(wait) = self.shop.store_rests() {
+            return Err(left_alone(wait).into());
+        }
         let pulled = self.pull_pages().await;
         match &pulled {
             Ok(recorded) => {
@@ -131,6 +135,17 @@ impl Intake {
     }
 }
 
+/// The store asked for a pause that is not over.
+fn left_alone(wait: std::time::Duration) -> StoreError {
+    StoreError {
+        what: format!("reading orders: the web store asked to be left alone for {} s more", wait.as_secs()),
+        class: retry::FailureClass::Transient,
+        retry_after: SignedDuration::try_from(wait).ok(),
+        maybe_done: false,
+        source: None,
+    }
+}
+
 #[async_trait]
 impl Reconciler for Intake {
     fn name(&self) -> &'static str {
@@ -140,6 +155,9 @@ impl Reconciler for Intake {
     async fn activate(&self) -> Next {
         if self.shop.is_paused() {
             return Next(self.shop.settings.sweep_idle.duration());
+        }
+        if let Some(wait) = self.shop.store_rests() {
+            return Next(wait);
         }
         match self.pull().await {
             Ok(_) => Next(self.shop.settings.poll_every.duration()),
