@@ -241,6 +241,18 @@ impl Ledger {
         self.transact("note a fact", |tx| set_fact_in(tx, name, value))
     }
 
+    /// `full`: the file grows no further, so that SQLite finds the disk full; else as it likes again. For tests of that.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn cap_growth(&self, full: bool) -> Result<()> {
+        // SQLite raises the limit to the pages that there are; the greatest one is its default.
+        let pages: u32 = if full { 1 } else { 4_294_967_294 };
+        hold(&self.writer)
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+            .doing("be limited in size")
+    }
+
     /// Size of the ledger's files, bytes.
     pub fn bytes(&self) -> u64 {
         ["", "-wal"]

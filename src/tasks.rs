@@ -116,6 +116,8 @@ pub struct Live {
     pub activations: std::collections::BTreeMap<&'static str, Timestamp>,
     /// The store asked to be left alone until then.
     pub store_rests_until: Option<Timestamp>,
+    /// What the ledger refuses to which reconciler, and since when. It cannot be noted in the ledger itself.
+    pub ledger_fails: std::collections::BTreeMap<&'static str, (Timestamp, String)>,
 }
 
 /// What all reconcilers share.
@@ -211,6 +213,19 @@ impl Shop {
         self.set_live(|live| live.store_rests_until = None);
     }
 
+    /// Notes that the ledger failed one of the reconcilers, and says when to try again.
+    pub(crate) fn ledger_failed(&self, what: &'static str, error: &LedgerError) -> Next {
+        tracing::error!(error = chain(error), "{what} could not go on; it is tried again by itself");
+        let (now, text) = (self.clock.now(), chain(error));
+        self.set_live(|live| live.ledger_fails.entry(what).or_insert((now, String::new())).1 = text);
+        Next(PAUSE_AFTER_LEDGER_FAILURE)
+    }
+
+    /// Notes that the ledger served this reconciler.
+    pub(crate) fn ledger_served(&self, what: &'static str) {
+        self.set_live(|live| live.ledger_fails.remove(what));
+    }
+
     /// Makes the lasting troubles of these codes be exactly `troubles`.
     pub(crate) fn conditions(&self, codes: &[&str], troubles: &[Trouble]) {
         if let Err(error) = self.ledger.set_conditions(codes, troubles, self.clock.now()) {
@@ -258,12 +273,6 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         cause = inner.source();
     }
     text
-}
-
-/// Notes a failure of the ledger and says when to try again.
-pub(crate) fn ledger_failed(what: &str, error: &LedgerError) -> Next {
-    tracing::error!(error = chain(error), "{what} could not go on; it is tried again by itself");
-    Next(PAUSE_AFTER_LEDGER_FAILURE)
 }
 
 const PAUSE_AFTER_LEDGER_FAILURE: Duration = Duration::from_secs(5);

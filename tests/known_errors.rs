@@ -515,6 +515,40 @@ async fn a_full_disk_of_the_till_keeps_orders_and_exports_until_there_is_room() 
     }
 }
 
+/// SQLite itself says that the disk is full: the agent's own connection is not allowed another page.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_under_the_ledger_loses_no_order_and_is_named_on_the_health_page() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    let placed = 48;
+    for _ in 0..placed {
+        shop.place("1003", 1);
+    }
+    shop.ledger().cap_growth(true).unwrap();
+    shop.agent().intake.activate().await;
+    assert_eq!(shop.states().len(), 0, "all of a page or nothing");
+    let found = |shop: &TestShop| {
+        let live = Some((shop.agent().shop.live(), shop.clock_now()));
+        let report = tillbridge::health::report(shop.ledger(), "till", live, true, shop.clock_now()).unwrap();
+        report.conditions.into_iter().find(|condition| condition.code == "ledger_fails")
+    };
+    let trouble = found(&shop).expect("the health page names it");
+    let folder = shop.config.agent.data_folder.to_str().unwrap().to_owned();
+    says(&format!("{} → {}", trouble.text, trouble.remedy), &[&folder, "disk is full", "free some space", "by itself"]);
+    let since = trouble.since;
+    shop.pass_time(60);
+    shop.agent().intake.activate().await;
+    assert_eq!(found(&shop).expect("it lasts").since, since);
+    shop.ledger().cap_growth(false).unwrap();
+    shop.agent().intake.activate().await;
+    assert!(found(&shop).is_none());
+    assert_eq!(shop.states().len(), placed);
+    shop.write_orders();
+    assert_eq!(shop.till_takes_all(), placed);
+    assert_eq!(shop.till.violations(), []);
+    shop.deliver().await;
+    assert_eq!(shop.sellable("1003"), Quantity::ZERO);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_of_vouchers_only_goes_to_the_till() {
     let mut shop = TestShop::in_business(Mode::Msi).await;

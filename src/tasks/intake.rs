@@ -146,6 +146,9 @@ fn left_alone(wait: std::time::Duration) -> StoreError {
     }
 }
 
+/// Its name where the ledger fails it.
+const WHAT: &str = "intake of orders";
+
 #[async_trait]
 impl Reconciler for Intake {
     fn name(&self) -> &'static str {
@@ -160,8 +163,11 @@ impl Reconciler for Intake {
             return Next(wait);
         }
         match self.pull().await {
-            Ok(_) => Next(self.shop.settings.poll_every.duration()),
-            Err(PullError::Ledger(error)) => super::ledger_failed("intake of orders", &error),
+            Ok(_) => {
+                self.shop.ledger_served(WHAT);
+                Next(self.shop.settings.poll_every.duration())
+            }
+            Err(PullError::Ledger(error)) => self.shop.ledger_failed(WHAT, &error),
             Err(PullError::Store(error)) => {
                 tracing::warn!(error = chain(&error), "the web store's orders could not be read");
                 let failures = *self.failures.lock().await;

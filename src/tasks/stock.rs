@@ -38,6 +38,8 @@ pub const EXPORT_UNSETTLED: &str = "export_unsettled";
 pub const EXPORT_NOT_COPIED: &str = "export_not_copied";
 /// Condition: an export is older than the one that counts.
 pub const EXPORT_REFUSED: &str = "export_refused";
+/// Its name where the ledger fails it.
+const WHAT: &str = "reading of stock";
 /// How long a file may stay unsettled before a person should look.
 const UNSETTLED_TOO_LONG: SignedDuration = SignedDuration::from_mins(15);
 /// How often the time of the last look is noted.
@@ -370,8 +372,11 @@ impl Reconciler for Stock {
             return Next(self.shop.settings.sweep_idle.duration());
         }
         match tokio::task::block_in_place(|| self.reconcile()) {
-            Ok(pause) => Next(pause),
-            Err(error) => super::ledger_failed("reading of stock", &error),
+            Ok(pause) => {
+                self.shop.ledger_served(WHAT);
+                Next(pause)
+            }
+            Err(error) => self.shop.ledger_failed(WHAT, &error),
         }
     }
 }
