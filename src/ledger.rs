@@ -98,6 +98,9 @@ pub enum LedgerError {
         /// What is wrong with it.
         why: String,
     },
+    /// No order has this number or key.
+    #[error("there is no order {0} in the ledger; tillbridge orders list shows those that are")]
+    NoSuchOrder(String),
     /// What was asked for is not possible.
     #[error("{0}")]
     NotPossible(String),
