@@ -404,6 +404,11 @@ async fn stock_preview_shows_what_an_export_would_do_and_does_nothing() {
         (&preview["would_send"][0]["sku"], units(&preview["would_send"][0]["write"])),
         (&"1001".into(), 7.into())
     );
+    // One that shrinks would wait for a person, exactly as the gate will say.
+    std::fs::write(&path, "SKU,Description,Qty\r\n1001,Teapot white,7\r\n1002,Teapot blue,6\r\n").unwrap();
+    let preview = shop.run(&["stock", "preview", &file, "--format", "json"]).is(0).json();
+    assert_eq!(preview["gate"], "hold", "{preview:#}");
+    shop.run(&["stock", "preview", &file]).is(0).says(&["It would wait:", "only 2 items", "fall to zero at once"]);
     std::fs::write(&path, "nonsense").unwrap();
     shop.run(&["stock", "preview", &file]).is(6).says(&["cannot be believed", "column"]);
     shop.run(&["stock", "preview", "/nowhere/at/all.csv"]).is(4).says(&["/nowhere/at/all.csv"]);
