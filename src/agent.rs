@@ -275,6 +275,7 @@ impl Commands {
         if wake != self.wake {
             self.wake.clone_from(&wake);
             shop.ledger.retry_all_now()?;
+            shop.wake_store();
             self.waking = wake.map(|asked| (asked, shop.clock.now()));
         }
         let accept = shop.ledger.fact(facts::ACCEPT_FOLDERS)?;

@@ -13,7 +13,7 @@ use crate::ledger::explain::OrderCount;
 use crate::ledger::exports::ExportRecord;
 use crate::ledger::outbox::Depth;
 use crate::ledger::{Ledger, Result, facts};
-use crate::tasks::Live;
+use crate::tasks::{LEDGER_FAILS, Live};
 
 /// In one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -133,7 +133,8 @@ pub fn report(
     running: bool,
     now: Timestamp,
 ) -> Result<Report> {
-    let conditions = ledger.conditions()?;
+    let mut conditions = ledger.conditions()?;
+    conditions.splice(..0, live.iter().flat_map(|(live, _)| ledger_troubles(ledger, live)));
     let paused = ledger.fact(facts::PAUSED)?;
     let outbox = ledger.outbox_depth()?;
     let (live, started_at) = live.map_or((None, None), |(live, started)| (Some(live), Some(started)));
@@ -159,6 +160,22 @@ pub fn report(
         orders_pulled_at: live.as_ref().and_then(|live| live.orders_pulled_at),
         ledger_bytes: ledger.bytes(),
     })
+}
+
+/// What the ledger refuses: a full disk cannot be noted on it.
+fn ledger_troubles(ledger: &Ledger, live: &Live) -> Vec<Condition> {
+    let folder = ledger.folder().display();
+    let trouble = |(what, (since, why)): (&&str, &(Timestamp, String))| {
+        Condition {
+        code: LEDGER_FAILS.to_owned(),
+        subject: (*what).to_owned(),
+        severity: Severity::Error,
+        since: *since,
+        text: format!("{what} cannot go on with {folder}: {why}"),
+        remedy: "Mend what the text says, usually by making room on that disk. What was noted is safe, nothing new is done meanwhile, and the agent goes on by itself.".into(),
+    }
+    };
+    live.ledger_fails.iter().map(trouble).collect()
 }
 
 fn standing(conditions: &[Condition], paused: bool) -> Standing {

@@ -98,6 +98,9 @@ pub enum LedgerError {
         /// What is wrong with it.
         why: String,
     },
+    /// No order has this number or key.
+    #[error("there is no order {0} in the ledger; tillbridge orders list shows those that are")]
+    NoSuchOrder(String),
     /// What was asked for is not possible.
     #[error("{0}")]
     NotPossible(String),
@@ -239,6 +242,18 @@ impl Ledger {
     /// A failure of SQLite.
     pub fn set_fact(&self, name: &str, value: Option<&str>) -> Result<()> {
         self.transact("note a fact", |tx| set_fact_in(tx, name, value))
+    }
+
+    /// `full`: the file grows no further, so that SQLite finds the disk full; else as it likes again. For tests of that.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn cap_growth(&self, full: bool) -> Result<()> {
+        // SQLite raises the limit to the pages that there are; the greatest one is its default.
+        let pages: u32 = if full { 1 } else { 4_294_967_294 };
+        hold(&self.writer)
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+            .doing("be limited in size")
     }
 
     /// Size of the ledger's files, bytes.

@@ -114,6 +114,10 @@ pub struct Live {
     pub store: Option<String>,
     /// When the last activation of each reconciler that has ended began.
     pub activations: std::collections::BTreeMap<&'static str, Timestamp>,
+    /// The store asked to be left alone until then.
+    pub store_rests_until: Option<Timestamp>,
+    /// What the ledger refuses to which reconciler, and since when. It cannot be noted in the ledger itself.
+    pub ledger_fails: std::collections::BTreeMap<&'static str, (Timestamp, String)>,
 }
 
 /// What all reconcilers share.
@@ -151,8 +155,8 @@ impl Shop {
     }
 
     /// Changes it.
-    pub(crate) fn set_live(&self, change: impl FnOnce(&mut Live)) {
-        change(&mut self.live.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(crate) fn set_live<T>(&self, change: impl FnOnce(&mut Live) -> T) -> T {
+        change(&mut self.live.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Has someone paused the agent?
@@ -165,13 +169,18 @@ impl Shop {
     pub(crate) fn store_answered(&self, now: Timestamp) {
         self.set_live(|live| {
             live.store_reachable_since.get_or_insert(now);
+            live.store_rests_until = None;
         });
         self.conditions(&STORE_CODES, &[]);
     }
 
     /// Notes that the store failed, as a condition that a person understands.
     pub(crate) fn store_failed(&self, error: &StoreError) {
-        self.set_live(|live| live.store_reachable_since = None);
+        let rests = error.retry_after.map(|wait| self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX));
+        self.set_live(|live| {
+            live.store_reachable_since = None;
+            live.store_rests_until = live.store_rests_until.max(rests);
+        });
         let (code, severity, remedy) = match error.class {
             FailureClass::Transient => (
                 STORE_UNREACHABLE,
@@ -191,6 +200,30 @@ impl Shop {
         };
         let trouble = Trouble { code, subject: String::new(), severity, text: chain(error), remedy: remedy.to_owned() };
         self.conditions(&STORE_CODES, &[trouble]);
+    }
+
+    /// For how long the store is still to be left alone, by its own wish. Whatever wakes the agent, it is not asked.
+    pub(crate) fn store_rests(&self) -> Option<Duration> {
+        let left = self.live().store_rests_until?.duration_since(self.clock.now());
+        left.is_positive().then(|| left.unsigned_abs())
+    }
+
+    /// A person says that the store may be asked again.
+    pub(crate) fn wake_store(&self) {
+        self.set_live(|live| live.store_rests_until = None);
+    }
+
+    /// Notes that the ledger failed one of the reconcilers, and says when to try again.
+    pub(crate) fn ledger_failed(&self, what: &'static str, error: &LedgerError) -> Next {
+        tracing::error!(error = chain(error), "{what} could not go on; it is tried again by itself");
+        let (now, text) = (self.clock.now(), chain(error));
+        self.set_live(|live| live.ledger_fails.entry(what).or_insert((now, String::new())).1 = text);
+        Next(PAUSE_AFTER_LEDGER_FAILURE)
+    }
+
+    /// Notes that the ledger served this reconciler.
+    pub(crate) fn ledger_served(&self, what: &'static str) {
+        self.set_live(|live| live.ledger_fails.remove(what));
     }
 
     /// Makes the lasting troubles of these codes be exactly `troubles`.
@@ -240,12 +273,6 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         cause = inner.source();
     }
     text
-}
-
-/// Notes a failure of the ledger and says when to try again.
-pub(crate) fn ledger_failed(what: &str, error: &LedgerError) -> Next {
-    tracing::error!(error = chain(error), "{what} could not go on; it is tried again by itself");
-    Next(PAUSE_AFTER_LEDGER_FAILURE)
 }
 
 const PAUSE_AFTER_LEDGER_FAILURE: Duration = Duration::from_secs(5);

@@ -52,8 +52,22 @@ impl fmt::Display for Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        from.deserialize_str(Reading)
+    }
+}
+
+/// Says what a duration looks like where something else stands.
+struct Reading;
+
+impl serde::de::Visitor<'_> for Reading {
+    type Value = Span;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration like \"5s\", \"30 min\" or \"1h 30m\"")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Span, E> {
+        Span::parse(text).map_err(E::custom)
     }
 }
 

@@ -7,13 +7,13 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::{CliError, CliResult, Exit, Format, is_running, ledger_of, output, person};
+use super::{CliResult, Exit, Format, is_running, ledger_of, output, person};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::domain::OrderState;
 use crate::domain::order::ORDER_STATES;
-use crate::ledger::Ledger;
 use crate::ledger::orders::{JournalledOrder, OrderFilter};
+use crate::ledger::{Ledger, LedgerError};
 use crate::ports::Clock;
 
 /// What to do.
@@ -133,8 +133,7 @@ fn as_json(order: &JournalledOrder) -> serde_json::Value {
 
 fn show(ledger: &Ledger, id: &str, format: Format, out: &mut dyn Write) -> CliResult {
     let Some(order) = ledger.order(id)? else {
-        let why = format!("there is no order {id} in the ledger; tillbridge orders list shows those that are");
-        return Err(CliError::Told(Exit::NotThere, why));
+        return Err(LedgerError::NoSuchOrder(id.to_owned()).into());
     };
     let files = ledger.files_of(&order.order.id)?;
     let history = ledger.order_history(&order.order.id)?;

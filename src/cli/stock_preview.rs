@@ -3,6 +3,7 @@
 //! Promises: neither the ledger nor the web store nor the file is changed; the rows go into a ledger of their own that
 //! is thrown away.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -145,7 +146,9 @@ fn compute(
 ) -> Result<Preview, CliError> {
     let now = SystemClock.now();
     let rules = config.gate_rules();
-    let (gate, reasons) = match ledger.would_decide(timing, &rules, now)? {
+    let chunks = chunks(rows, id)?;
+    let shrinks = (chunks.iter().map(Vec::len).sum::<usize>() as u64, zeroed(ledger, &chunks)?);
+    let (gate, reasons) = match ledger.would_decide(timing, shrinks, &rules, now)? {
         Verdict::Admit { unproved, .. } => (
             "admit",
             unproved
@@ -170,7 +173,7 @@ fn compute(
         unchanged: 0,
     };
     let shown = config.tasks(now);
-    for chunk in chunks(rows, id)? {
+    for chunk in chunks {
         let skus: Vec<Sku> = chunk.iter().map(|(sku, _)| sku.clone()).collect();
         let (_, mut facts) = ledger.item_facts(&skus)?;
         for (sku, counted) in chunk {
@@ -210,6 +213,19 @@ fn as_if_admitted(timing: Timing, rules: &Rules, now: Timestamp) -> Result<Admit
             Err(CliError::Told(Exit::Failed, "the export would not be admitted in any case".into()))
         }
     }
+}
+
+/// Items in stock by the export that counts which this one lets fall to zero, as the gate counts them.
+fn zeroed(ledger: &Ledger, chunks: &[Vec<(Sku, Counted)>]) -> Result<u64, CliError> {
+    let Some(last) = ledger.admitted_export()? else { return Ok(0) };
+    let in_stock = chunks.iter().flatten().filter(|(_, counted)| counted.quantity.is_positive());
+    let there: HashSet<&str> = in_stock.map(|(sku, _)| sku.as_str()).collect();
+    let mut zeroed = 0;
+    ledger.for_each_stock_row(last.id, |sku, quantity, _| {
+        let was_there = quantity != "0" && !quantity.starts_with('-');
+        zeroed += u64::from(was_there && !there.contains(sku));
+    })?;
+    Ok(zeroed)
 }
 
 fn chunks(rows: &Ledger, id: ExportId) -> Result<Vec<Vec<(Sku, Counted)>>, CliError> {

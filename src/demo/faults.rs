@@ -24,8 +24,12 @@ pub enum Fault {
     Offline,
     /// 503 with an HTML page, as a Magento in maintenance mode gives (observed; no `Retry-After`).
     Maintenance,
+    /// 200 with an HTML page, as a login, a firewall or a robot check in front of the shop gives.
+    WebPage,
     /// 401, whatever the token.
     Unauthorised,
+    /// 404 for every route, as a Magento gives when `url` leads beside its REST interface (observed).
+    NoRoute,
     /// 429 with `Retry-After`.
     TooMany(Duration),
     /// 500 in plain text that breaks off, as with a stopped database (observed).
@@ -223,6 +227,8 @@ async fn befall(State(faults): State<Faults>, request: Request, next: Next) -> R
         }
         Some(Fault::Maintenance) => page(StatusCode::SERVICE_UNAVAILABLE, "text/html; charset=utf-8", MAINTENANCE),
         Some(Fault::ServerError) => page(StatusCode::INTERNAL_SERVER_ERROR, "text/plain;charset=UTF-8", BROKEN_OFF),
+        Some(Fault::WebPage) => page(StatusCode::OK, "text/html; charset=utf-8", WELCOME),
+        Some(Fault::NoRoute) => page(StatusCode::NOT_FOUND, "application/json; charset=utf-8", NO_ROUTE),
         Some(Fault::Unauthorised) => page(StatusCode::UNAUTHORIZED, "application/json; charset=utf-8", UNAUTHORISED),
         Some(Fault::TooMany(after)) => {
             let mut answer =
@@ -247,6 +253,13 @@ const MAINTENANCE: &str = "<!doctype html>\n<html xmlns=\"http://www.w3.org/1999
 const BROKEN_OFF: &str = "<!doctype html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" >\n<head>\n    \
     <title>There has been an error processing your request</title>\n    <base href=\"An error has happened during \
     application run. See exception log for details.\n";
+
+/// What a hotel's network or a robot check shows to everyone.
+const WELCOME: &str =
+    "<!doctype html>\n<html><head><title>Please sign in</title></head>\n<body>Welcome</body></html>\n";
+
+/// As observed for a route that there is not.
+const NO_ROUTE: &str = "{\"message\":\"Request does not match any route.\"}";
 
 /// As observed for a wrong token.
 const UNAUTHORISED: &str = "{\"message\":\"The consumer isn't authorized to access %resources.\",\

@@ -1,7 +1,8 @@
 //! Failures of the till's side, with path, remedy and class.
 //!
-//! Promises: a failure that time may cure (a lock, an unplugged share, a full disk) is `Transient`; one that only a
-//! person can cure is `Permanent`.
+//! Promises: a failure of a folder or disk (a lock, an unplugged share, no room, no right to write) is `Transient`,
+//! because nothing is wrong with what waits for it: once it is mended everything goes on. `Permanent` is what is wrong
+//! with one order or file, and stays wrong however good the folder is.
 
 use std::io;
 
@@ -18,7 +19,7 @@ pub(super) fn for_now(what: impl Into<String>) -> EposError {
     EposError { what: what.into(), class: FailureClass::Transient, source: None }
 }
 
-/// A failure that stays until someone changes something.
+/// A failure of this one order or file, which no mending of folders ends.
 pub(super) fn lasting(what: impl Into<String>) -> EposError {
     EposError { what: what.into(), class: FailureClass::Permanent, source: None }
 }
@@ -26,12 +27,22 @@ pub(super) fn lasting(what: impl Into<String>) -> EposError {
 /// A failure of the file system, classified by its kind.
 pub(super) fn of_files(what: impl Into<String>, source: io::Error) -> EposError {
     let class = match source.kind() {
-        io::ErrorKind::PermissionDenied
-        | io::ErrorKind::ReadOnlyFilesystem
-        | io::ErrorKind::CrossesDevices
-        | io::ErrorKind::InvalidFilename
-        | io::ErrorKind::NotADirectory => FailureClass::Permanent,
+        io::ErrorKind::InvalidFilename => FailureClass::Permanent,
         _ => FailureClass::Transient,
     };
     EposError { what: what.into(), class, source: Some(source) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_may_not_be_written_is_no_fault_of_the_order() {
+        use io::ErrorKind as K;
+        for kind in [K::PermissionDenied, K::ReadOnlyFilesystem, K::StorageFull, K::CrossesDevices, K::NotADirectory] {
+            assert_eq!(of_files("cannot write", kind.into()).class, FailureClass::Transient, "{kind}");
+        }
+        assert_eq!(of_files("cannot write", K::InvalidFilename.into()).class, FailureClass::Permanent);
+    }
 }

@@ -35,13 +35,20 @@ impl Ledger {
         })
     }
 
-    /// What the gate would say, without committing anything.
+    /// What the gate would say of an export that is not in this ledger, without committing anything. `skus` are in it;
+    /// `zeroed` items in stock would fall to zero.
     ///
     /// # Errors
     /// A failure of SQLite, or a damaged row.
-    pub fn would_decide(&self, timing: Timing, rules: &Rules, now: Timestamp) -> Result<Verdict> {
+    pub fn would_decide(
+        &self,
+        timing: Timing,
+        (skus, zeroed): (u64, u64),
+        rules: &Rules,
+        now: Timestamp,
+    ) -> Result<Verdict> {
         self.read("ask the gate", |tx| {
-            let candidate = Candidate { export: ExportId(0), timing, skus: u64::MAX, zeroed: 0, approved: false };
+            let candidate = Candidate { export: ExportId(0), timing, skus, zeroed, approved: false };
             Ok(gate::admit(&candidate, &facts_in(tx, ExportId(0))?, rules, now))
         })
     }

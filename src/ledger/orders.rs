@@ -212,12 +212,11 @@ impl Ledger {
     /// A person asks for an order to be written for the till, `again` if it has been before.
     ///
     /// # Errors
-    /// [`LedgerError::NotPossible`] with the reason, when it would be doubled without the person saying so.
+    /// [`LedgerError::NoSuchOrder`]; [`LedgerError::NotPossible`] with the reason, when it would be doubled without the
+    /// person saying so.
     pub fn ask_for_order(&self, id_or_number: &str, again: bool, by: &str, now: Timestamp) -> Result<JournalledOrder> {
         let Some(found) = self.order(id_or_number)? else {
-            return Err(LedgerError::NotPossible(format!(
-                "there is no order {id_or_number} in the ledger; tillbridge orders list shows those that are"
-            )));
+            return Err(LedgerError::NoSuchOrder(id_or_number.to_owned()));
         };
         refuse_doubling(&found, again)?;
         self.transact("note that an order is wanted", |tx| {

@@ -30,6 +30,8 @@ mod batch;
 pub const ITEMS_NOT_TAKEN: &str = "items_not_taken";
 /// Condition: the store held other quantities than those we had written.
 pub const DRIFT: &str = "drift";
+/// Its name where the ledger fails it.
+const WHAT: &str = "delivery";
 /// How long leased rows belong to the sender: longer than the slowest request.
 const LEASE: SignedDuration = SignedDuration::from_mins(10);
 /// An item that the store did not take is asked about again after this long, or with a new count.
@@ -250,7 +252,7 @@ impl Delivery {
         let pause = match self.shop.ledger.next_due(now) {
             Ok(Some(due)) => due.duration_since(now).clamp(SignedDuration::from_millis(20), LONGEST),
             Ok(None) => LONGEST,
-            Err(error) => return super::ledger_failed("delivery", &error),
+            Err(error) => return self.shop.ledger_failed(WHAT, &error),
         };
         Next(pause.unsigned_abs())
     }
@@ -266,6 +268,9 @@ impl Reconciler for Delivery {
         if self.shop.is_paused() {
             return Next(self.shop.settings.sweep_idle.duration());
         }
+        if let Some(wait) = self.shop.store_rests() {
+            return Next(wait);
+        }
         let mut state = self.state.lock().await;
         let started = self.shop.clock.now();
         let mut figures = Figures::default();
@@ -276,7 +281,7 @@ impl Reconciler for Delivery {
         }
         let reported = self.report(&figures);
         match (delivered, reported) {
-            (Err(Stopped::Ledger(error)), _) | (Ok(()), Err(error)) => super::ledger_failed("delivery", &error),
+            (Err(Stopped::Ledger(error)), _) | (Ok(()), Err(error)) => self.shop.ledger_failed(WHAT, &error),
             (Err(Stopped::Store(error)), _) => {
                 tracing::warn!(error = chain(&error), "delivery to the web store stopped; what is due stays due");
                 self.shop.store_failed(&error);
@@ -287,6 +292,7 @@ impl Reconciler for Delivery {
                 Next(pause.unsigned_abs())
             }
             (Ok(()), Ok(())) => {
+                self.shop.ledger_served(WHAT);
                 state.failures = 0;
                 self.next()
             }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use tokio::sync::Mutex;
 
 use super::{Next, Reconciler, Shop, chain};
@@ -50,6 +51,9 @@ impl Intake {
     /// When the feed could not be read to its end, or not be noted. What was noted stays noted.
     pub async fn pull(&self) -> Result<Recorded, PullError> {
         let mut failures = self.failures.lock().await;
+        if let Some(wait) = self.shop.store_rests() {
+            return Err(left_alone(wait).into());
+        }
         let pulled = self.pull_pages().await;
         match &pulled {
             Ok(recorded) => {
@@ -131,6 +135,20 @@ impl Intake {
     }
 }
 
+/// The store asked for a pause that is not over.
+fn left_alone(wait: std::time::Duration) -> StoreError {
+    StoreError {
+        what: format!("reading orders: the web store asked to be left alone for {} s more", wait.as_secs()),
+        class: retry::FailureClass::Transient,
+        retry_after: SignedDuration::try_from(wait).ok(),
+        maybe_done: false,
+        source: None,
+    }
+}
+
+/// Its name where the ledger fails it.
+const WHAT: &str = "intake of orders";
+
 #[async_trait]
 impl Reconciler for Intake {
     fn name(&self) -> &'static str {
@@ -141,9 +159,15 @@ impl Reconciler for Intake {
         if self.shop.is_paused() {
             return Next(self.shop.settings.sweep_idle.duration());
         }
+        if let Some(wait) = self.shop.store_rests() {
+            return Next(wait);
+        }
         match self.pull().await {
-            Ok(_) => Next(self.shop.settings.poll_every.duration()),
-            Err(PullError::Ledger(error)) => super::ledger_failed("intake of orders", &error),
+            Ok(_) => {
+                self.shop.ledger_served(WHAT);
+                Next(self.shop.settings.poll_every.duration())
+            }
+            Err(PullError::Ledger(error)) => self.shop.ledger_failed(WHAT, &error),
             Err(PullError::Store(error)) => {
                 tracing::warn!(error = chain(&error), "the web store's orders could not be read");
                 let failures = *self.failures.lock().await;

@@ -29,6 +29,8 @@ pub const ORDER_FAILED: &str = "order_failed";
 pub const IMPORT_FOLDER: &str = "import_folder";
 /// Condition: an order has an item that the till's export does not mention.
 pub const ITEM_UNKNOWN_TO_TILL: &str = "item_unknown_to_till";
+/// Its name where the ledger fails it.
+const WHAT: &str = "writing of orders";
 /// Orders written in one activation.
 const MOST_PER_ACTIVATION: u32 = 500;
 
@@ -319,10 +321,13 @@ impl Reconciler for Orders {
             return Next(settings.sweep_idle.duration());
         }
         let reconciled = tokio::task::block_in_place(|| self.reconcile().and_then(|_| self.shop.ledger.open_files()));
+        if reconciled.is_ok() {
+            self.shop.ledger_served(WHAT);
+        }
         match reconciled {
             Ok(open) if open.is_empty() => Next(settings.sweep_idle.duration()),
             Ok(_) => Next(settings.sweep_awaiting.duration().min(settings.order_gone_every.duration())),
-            Err(error) => super::ledger_failed("writing of orders", &error),
+            Err(error) => self.shop.ledger_failed(WHAT, &error),
         }
     }
 }

@@ -34,6 +34,12 @@ pub const EXPORT_ROW_ERRORS: &str = "export_row_errors";
 pub const ADMITTED_UNPROVED: &str = "admitted_unproved";
 /// Condition: a file does not stop changing, or stays empty or locked.
 pub const EXPORT_UNSETTLED: &str = "export_unsettled";
+/// Condition: an export cannot be copied (no room, no right).
+pub const EXPORT_NOT_COPIED: &str = "export_not_copied";
+/// Condition: an export is older than the one that counts.
+pub const EXPORT_REFUSED: &str = "export_refused";
+/// Its name where the ledger fails it.
+const WHAT: &str = "reading of stock";
 /// How long a file may stay unsettled before a person should look.
 const UNSETTLED_TOO_LONG: SignedDuration = SignedDuration::from_mins(15);
 /// How often the time of the last look is noted.
@@ -77,9 +83,11 @@ impl Stock {
         };
         self.shop.conditions(&[EXPORT_FOLDER], &[]);
         self.report_unsettled(&mut memory, &look, now);
+        let mut uncopied = Vec::new();
         for export in self.newcomers(&look)? {
-            self.take_in(&export)?;
+            uncopied.extend(self.take_in(&export)?.err());
         }
+        self.report_uncopied(&uncopied);
         self.note_look(&mut memory, now)?;
         let held = self.ask_gate()?;
         while self.shop.ledger.prune_stock_rows(PRUNED_AT_ONCE)? > 0 {}
@@ -100,6 +108,22 @@ impl Stock {
             remedy: "Make the export folder reachable and readable for the agent's user; tillbridge check shows what is missing. Until then the last quantities stand.".into(),
         };
         self.shop.conditions(&[EXPORT_FOLDER], &[trouble]);
+    }
+
+    /// That a file changed while it was copied is no trouble, it is looked at again; that the system refuses is one.
+    fn report_uncopied(&self, errors: &[EposError]) {
+        let trouble = |error: &EposError| {
+            Trouble {
+            code: EXPORT_NOT_COPIED,
+            subject: String::new(),
+            severity: Severity::Error,
+            text: chain(error),
+            remedy: "Free some space where the agent keeps its data, and see that no other program holds the export. It is tried again by itself; until then the last quantities stand.".into(),
+        }
+        };
+        let troubles: Vec<Trouble> =
+            errors.iter().find(|error| error.source.is_some()).map(trouble).into_iter().collect();
+        self.shop.conditions(&[EXPORT_NOT_COPIED], &troubles);
     }
 
     /// Notes how far back an export may date that appears while the agent is away.
@@ -155,7 +179,7 @@ impl Stock {
     }
 
     /// Copies, reads and stores one export; the gate comes afterwards.
-    fn take_in(&self, export: &SettledExport) -> Result<()> {
+    fn take_in(&self, export: &SettledExport) -> Result<std::result::Result<(), EposError>> {
         let started = self.shop.clock.now();
         let spooled = match self.shop.epos.take(export) {
             Ok(spooled) => spooled,
@@ -165,14 +189,15 @@ impl Stock {
                     error = chain(&error),
                     "an export could not be copied; it is tried again"
                 );
-                return Ok(());
+                return Ok(Err(error));
             }
         };
         let id = self.shop.ledger.export_begun(&spooled, started)?;
         match self.read(id, &spooled)? {
-            Ok(summary) => self.was_read(id, &spooled, summary, started),
-            Err(why) => self.was_rejected(id, &spooled, &why, started),
+            Ok(summary) => self.was_read(id, &spooled, summary, started)?,
+            Err(why) => self.was_rejected(id, &spooled, &why, started)?,
         }
+        Ok(Ok(()))
     }
 
     fn read(&self, id: ExportId, spooled: &SpooledExport) -> Result<std::result::Result<ReadSummary, Rejection>> {
@@ -269,7 +294,7 @@ impl Stock {
         let (settings, now) = (&self.shop.settings, self.shop.clock.now());
         match self.shop.ledger.decide(held.id, &settings.gate, settings.missing, now)? {
             Verdict::Admit { unproved, .. } => {
-                self.shop.conditions(&[EXPORT_HELD], &[]);
+                self.shop.conditions(&[EXPORT_HELD, EXPORT_REFUSED], &[]);
                 self.report_unproved(&held, &unproved);
                 let figures = json!({ "export": held.name, "items": held.skus, "unproved_orders": unproved });
                 self.shop.run("gate", now, "admitted", &figures, Some("an export counts now"));
@@ -284,6 +309,7 @@ impl Stock {
                 self.shop.conditions(&[EXPORT_HELD], &[]);
                 let text = format!("the export {} was not used: {why}", held.name);
                 self.shop.run("gate", now, "refused", &json!({ "export": held.name }), Some(&text));
+                self.shop.conditions(&[EXPORT_REFUSED], &[refused_trouble(&held, text)]);
                 Ok(false)
             }
         }
@@ -301,6 +327,16 @@ impl Stock {
         };
         let troubles: Vec<Trouble> = unproved.iter().map(trouble).collect();
         self.shop.conditions(&[ADMITTED_UNPROVED], &troubles);
+    }
+}
+
+fn refused_trouble(held: &ExportRecord, text: String) -> Trouble {
+    Trouble {
+        code: EXPORT_REFUSED,
+        subject: held.name.clone(),
+        severity: Severity::Warning,
+        text,
+        remedy: "The newer export goes on counting. If this one was restored or copied, nothing need be done; else see whether the till's clock is right. Make the till export again.".into(),
     }
 }
 
@@ -336,8 +372,11 @@ impl Reconciler for Stock {
             return Next(self.shop.settings.sweep_idle.duration());
         }
         match tokio::task::block_in_place(|| self.reconcile()) {
-            Ok(pause) => Next(pause),
-            Err(error) => super::ledger_failed("reading of stock", &error),
+            Ok(pause) => {
+                self.shop.ledger_served(WHAT);
+                Next(pause)
+            }
+            Err(error) => self.shop.ledger_failed(WHAT, &error),
         }
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop, loudly")]
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -45,15 +46,30 @@ pub(crate) enum Step {
     AfterReveal,
 }
 
-/// The real folders; dies once at a chosen step.
+/// The real folders; dies once at a chosen step, and has no room while the disk is said to be full.
 pub(crate) struct MortalEpos {
     inner: FolderEpos,
     dies: Mutex<Option<Step>>,
+    full: AtomicBool,
 }
 
 impl MortalEpos {
     pub(crate) fn die_at(&self, step: Step) {
         *self.dies.lock().unwrap() = Some(step);
+    }
+
+    /// From now on whatever writes a file finds no room, with the system's own error for it.
+    pub(crate) fn fill_disk(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    fn room_for(&self, what: &str) -> Result<(), EposError> {
+        if !self.full.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let class = tillbridge::domain::retry::FailureClass::Transient;
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        Err(EposError { what: format!("cannot write {what}; is the disk full?"), class, source: Some(source) })
     }
 
     fn pass(&self, step: Step) -> Result<(), EposError> {
@@ -78,6 +94,7 @@ impl Epos for MortalEpos {
         self.inner.set_aside(export);
     }
     fn take(&self, export: &SettledExport) -> Result<SpooledExport, EposError> {
+        self.room_for(&export.name)?;
         self.inner.take(export)
     }
     fn read(&self, spooled: &Path, name: &str, sink: &mut RowSink<'_>) -> Result<ReadSummary, ReadError> {
@@ -91,6 +108,7 @@ impl Epos for MortalEpos {
     }
     fn stage(&self, file: &OrderFile) -> Result<(), EposError> {
         self.pass(Step::BeforeStage)?;
+        self.room_for(&file.name)?;
         self.inner.stage(file)?;
         self.pass(Step::AfterStage)
     }
@@ -221,13 +239,23 @@ impl TestShop {
         if let Some(last) = ledger.fact(tillbridge::ledger::facts::LAST_LOOK).unwrap() {
             inner.seed_last_look(last.parse().unwrap());
         }
-        let epos = Arc::new(MortalEpos { inner, dies: Mutex::new(None) });
+        let epos = Arc::new(MortalEpos { inner, dies: Mutex::new(None), full: AtomicBool::new(false) });
         let store = central::connect(&self.config.store).unwrap();
         let settings = self.config.tasks(self.clock.now());
         let shop = Shop::new(ledger, Arc::new(self.clock.clone()), epos.clone(), store, settings);
         let (intake, orders) = (Intake::new(shop.clone()), Orders::new(shop.clone()));
         let delivery = Delivery::new(shop.clone(), intake.clone(), orders.clone());
         self.alive = Some(Alive { stock: Stock::new(shop.clone()), shop, epos, intake, orders, delivery });
+    }
+
+    /// The agent stops; its ledger can be had by someone else until it is started again.
+    pub(crate) fn stop(&mut self) {
+        self.alive = None;
+    }
+
+    /// Starts the agent again on the same ledger and folders.
+    pub(crate) fn restart(&mut self) {
+        self.start();
     }
 
     /// The agent dies (nothing is tidied up) and is started again on the same ledger and folders.

@@ -1,0 +1,516 @@
+//! The command line: the real program in a process of its own, beside a simulated web store over real HTTPS.
+//!
+//! Every wait is for a state or for the end of a process, and bounded.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop, loudly")]
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tillbridge::clock::SystemClock;
+use tillbridge::config::EXAMPLE;
+use tillbridge::demo::agent_process::{AgentProcess, Pace, config};
+use tillbridge::demo::faults::{Count, Fault};
+use tillbridge::demo::magento::{Magento, Mode};
+use tillbridge::demo::seed;
+use tillbridge::demo::server::StoreServer;
+use tillbridge::demo::till::{Habits, SimulatedTill};
+use tillbridge::ledger::orders::OrderFilter;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_tillbridge");
+/// Longest that any command may take.
+const AT_MOST: Duration = Duration::from_secs(90);
+
+/// What a command left.
+#[derive(Debug, Clone)]
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    /// The one JSON document on standard output; nothing else is there.
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    #[track_caller]
+    fn is(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+
+    #[track_caller]
+    fn says(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(self.out.contains(word) || self.err.contains(word), "{word:?} is not in {self:?}");
+        }
+        self
+    }
+}
+
+fn read_all(mut from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        tell.send(String::from_utf8(bytes).unwrap())
+    });
+    told
+}
+
+/// Runs the program to its end; one that does not end in time is killed, and the test fails.
+fn tillbridge<S: AsRef<OsStr>>(args: &[S], variables: &[(&str, &OsStr)]) -> Said {
+    let mut command = Command::new(PROGRAM);
+    command.args(args).env_remove("TILLBRIDGE_CONFIG").env_remove("SUDO_USER").env("USER", "ann");
+    command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (out, err) = (read_all(child.stdout.take().unwrap()), read_all(child.stderr.take().unwrap()));
+    let Ok(out) = out.recv_timeout(AT_MOST) else {
+        child.kill().unwrap();
+        panic!("the command did not end: {:?}", err.recv());
+    };
+    let err = err.recv_timeout(AT_MOST).unwrap();
+    Said { code: child.wait().unwrap().code().expect("an exit code"), out, err }
+}
+
+/// A shop with a simulated till and web store; its agent runs as a process of its own when started.
+struct Shop {
+    folder: TempDir,
+    magento: Magento,
+    server: StoreServer,
+    till: SimulatedTill,
+    /// Knows the agent's ledger, and waits for states in it. The process itself is `agent`.
+    watch: AgentProcess,
+    agent: Option<Child>,
+    said: Vec<Said>,
+}
+
+impl Shop {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let magento = Magento::new(seed::magento(Mode::Msi, Arc::new(SystemClock)));
+        let server = tillbridge::demo::serve(&magento, 0).unwrap();
+        std::fs::write(at.join("store-token"), &server.token).unwrap();
+        std::fs::write(at.join("store-ca.pem"), &server.ca_pem).unwrap();
+        let till = SimulatedTill::new(at, Habits::default()).unwrap().stocked();
+        let pace = Pace { watch: true, hold_at_most_ms: 1500 };
+        let text = config(at, &server.url, &pace).replace("log = \"debug\"", "log = \"trace\"");
+        let watch = AgentProcess::new(at, Some(PROGRAM.into()), &text).unwrap();
+        Self { folder, magento, server, till, watch, agent: None, said: Vec::new() }
+    }
+
+    /// A shop whose agent runs and has sent a first export.
+    async fn in_business() -> Self {
+        let mut shop = Self::open().await;
+        shop.start();
+        shop.till.export("first.csv").unwrap();
+        shop.watch.wait_for_export("first.csv", true).unwrap();
+        shop.watch.wait_until_sent().unwrap();
+        shop
+    }
+
+    fn start(&mut self) {
+        let log = File::options().create(true).append(true).open(self.watch.log()).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.arg("--config").arg(self.watch.config()).arg("run").env("USER", "ann");
+        self.agent = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        self.watch.health_page().unwrap();
+    }
+
+    fn pid(&self) -> u32 {
+        self.agent.as_ref().unwrap().id()
+    }
+
+    /// Asks the agent to stop, as a service manager does, and says how it ended.
+    #[cfg(unix)]
+    fn stop(&mut self) -> i32 {
+        let mut agent = self.agent.take().unwrap();
+        let pid = rustix::process::Pid::from_child(&agent);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || tell.send(agent.wait()));
+        told.recv_timeout(AT_MOST).expect("it stops in time").unwrap().code().expect("it was not killed")
+    }
+
+    /// A command on this shop's configuration.
+    fn run(&mut self, args: &[&str]) -> Said {
+        let config = self.watch.config();
+        let mut all = vec!["--config", config.to_str().unwrap()];
+        all.extend(args);
+        let said = tillbridge(&all, &[]);
+        self.said.push(said.clone());
+        said
+    }
+
+    /// Two teapots are ordered, and lie before the till as a file.
+    fn open_order(&mut self) -> String {
+        let number = self.magento.place(&[("1001", 2)]).unwrap().increment_id;
+        self.watch.wait("the order file", |ledger| Ok(ledger.waiting_for_till()?.len() == 1)).unwrap();
+        self.watch.wait_until_sent().unwrap();
+        number
+    }
+
+    fn till_takes_all(&mut self) {
+        assert_eq!(self.till.import_all().unwrap().len(), 1);
+        self.watch.wait_until_taken().unwrap();
+        self.watch.wait_until_sent().unwrap();
+    }
+
+    fn ledger_folder(&self) -> PathBuf {
+        self.watch.data_folder()
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            let _gone_already = agent.kill();
+            agent.wait().unwrap();
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------- the configuration
+
+#[test]
+fn config_example_prints_the_documented_file_to_the_byte() {
+    let said = tillbridge(&["config", "example"], &[]).is(0);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
+    assert_eq!(said.out, std::fs::read_to_string(file).unwrap());
+    assert_eq!(said.err, "");
+}
+
+#[test]
+fn an_unknown_key_ends_with_78_and_names_file_line_and_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, EXAMPLE.replace("[gate]", "[gate]\nsettel = \"1 min\"")).unwrap();
+    let line = EXAMPLE.lines().position(|line| line == "[gate]").unwrap() + 2;
+    let (path, line) = (path.to_str().unwrap(), format!("line {line}"));
+    for command in [["run"].as_slice(), &["status"], &["check"], &["orders", "list"]] {
+        let said = tillbridge(&[&["--config", path], command].concat(), &[]).is(78);
+        assert_eq!(said.out, "");
+        said.says(&["tillbridge: ", path, &line, "settel", "settle"]);
+    }
+}
+
+#[test]
+fn without_a_configuration_it_ends_with_78_and_says_how_to_make_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.toml");
+    let how = format!("tillbridge config example > {}", path.display());
+    tillbridge(&["--config", path.to_str().unwrap(), "run"], &[]).is(78).says(&[&how]);
+    tillbridge(&["status"], &[("TILLBRIDGE_CONFIG", path.as_os_str())]).is(78).says(&[&how]);
+}
+
+#[test]
+fn wrong_arguments_end_with_2_and_help_lists_the_exit_codes() {
+    tillbridge(&["orders", "list", "--status", "eaten"], &[]).is(2).says(&["known states are received"]);
+    tillbridge(&["sell"], &[]).is(2);
+    tillbridge(&["--help"], &[]).is(0).says(&["69  no agent is running", "78  the configuration is missing"]);
+}
+
+// --------------------------------------------------------------------------------------------------- agent or no agent
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_the_first_start_commands_say_what_to_do() {
+    let mut shop = Shop::open().await;
+    let folder = shop.ledger_folder();
+    shop.run(&["status"]).is(1).says(&["there is no ledger", folder.to_str().unwrap(), "tillbridge run"]);
+    shop.run(&["check"]).is(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_agent_ends_with_73_and_names_the_process_that_has_the_ledger() {
+    let mut shop = Shop::in_business().await;
+    let (process, folder) = (format!("process {}", shop.pid()), shop.ledger_folder());
+    let said = shop.run(&["run"]).is(73);
+    assert_eq!(said.out, "");
+    said.says(&["another Tillbridge agent", &process, folder.to_str().unwrap(), "stop that one first"]);
+    shop.run(&["status"]).is(0);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_signal_drains_and_ends_with_0_and_commands_then_end_with_69() {
+    let mut shop = Shop::in_business().await;
+    let number = shop.open_order();
+    assert_eq!(shop.stop(), 0);
+    let log = std::fs::read_to_string(shop.watch.log()).unwrap();
+    assert!(log.contains("what is under way ends first") && log.contains("the agent has stopped"), "{log}");
+    let said = shop.run(&["status"]).is(69).says(&["is NOT running", "tillbridge run", &number]);
+    assert_eq!(said.err, "");
+    assert_eq!(shop.run(&["status", "--format", "json"]).is(69).json()["running"], false);
+    shop.run(&["sync", "now"]).is(69).says(&["no agent is running", "tillbridge run"]);
+    // What came meanwhile is dealt with by the next one.
+    shop.till.import_all().unwrap();
+    shop.start();
+    shop.watch.wait_until_taken().unwrap();
+    assert_eq!(shop.till.imported().get(&number), Some(&1));
+}
+
+// --------------------------------------------------------------------------------------------- beside a running agent
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_shows_the_same_to_people_and_to_programs() {
+    let mut shop = Shop::in_business().await;
+    let number = shop.open_order();
+    let (named, waits) =
+        (format!("order {number} waits for the till since"), "Last export seen   first.csv, 48 item(s)");
+    let count = seed::shelf().len();
+    let waits = waits.replace("48", &count.to_string());
+    shop.run(&["status"]).is(0).says(&["Tillbridge", "demo till", "is well", "Magento with MSI", &waits, &named]);
+    let said = shop.run(&["status", "--format", "json"]).is(0);
+    assert_eq!(said.err, "");
+    let report = said.json();
+    assert_eq!((&report["status"], &report["running"]), (&"ok".into(), &true.into()));
+    assert_eq!(report["waiting_for_till"][0]["number"], number.as_str());
+    assert_eq!(report["admitted_export"]["name"], "first.csv");
+    assert_eq!(report["outbox"]["stock"], 0);
+    // A trouble is named, and changes the exit code.
+    shop.server.faults.set(Fault::Unauthorised, Count::UntilCleared);
+    let troubled = |ledger: &tillbridge::ledger::Ledger| {
+        Ok(ledger.conditions()?.iter().any(|condition| condition.code == "store_refuses"))
+    };
+    shop.watch.wait("the trouble", troubled).unwrap();
+    shop.run(&["status"]).is(3).says(&["✗", "answered 401", "[store_refuses, since", "→ Run tillbridge check"]);
+    let report = shop.run(&["status", "--format", "json"]).is(3).json();
+    assert_eq!((&report["status"], &report["conditions"][0]["code"]), (&"error".into(), &"store_refuses".into()));
+    shop.server.faults.clear();
+    shop.run(&["sync", "now"]).is(0);
+    shop.watch.wait("its end", |ledger| Ok(!troubled(ledger)?)).unwrap();
+    shop.run(&["status"]).is(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_listed_and_shown_with_files_and_history() {
+    let mut shop = Shop::in_business().await;
+    shop.run(&["orders", "list"]).is(0).says(&["No orders."]);
+    assert_eq!(shop.run(&["orders", "list", "--format", "json"]).is(0).json(), serde_json::json!([]));
+    let number = shop.open_order();
+    shop.run(&["orders", "list"]).is(0).says(&["NUMBER", &number, "published"]);
+    shop.run(&["orders", "list", "--status", "rejected"]).is(0).says(&["No orders."]);
+    shop.run(&["orders", "list", "--since", "2999-01-01"]).is(0).says(&["No orders."]);
+    let list = shop.run(&["orders", "list", "--status", "published", "--format", "json"]).is(0).json();
+    assert_eq!((&list[0]["number"], &list[0]["state"]), (&number.as_str().into(), &"published".into()));
+    shop.till_takes_all();
+    let file = format!("order_{number}.csv");
+    shop.run(&["orders", "show", &number]).is(0).says(&[
+        &number,
+        "is acknowledged",
+        "Teapot white",
+        &file,
+        "gone from the import folder",
+        "received",
+        "agent",
+    ]);
+    let order = shop.run(&["orders", "show", &number, "--format", "json"]).is(0).json();
+    assert_eq!((&order["files"][0]["name"], &order["files"][0]["state"]), (&file.as_str().into(), &"taken".into()));
+    assert_eq!(order["lines"][0]["sku"], "1001");
+    let said = shop.run(&["orders", "show", "999"]).is(4).says(&["no order 999", "orders list"]);
+    assert_eq!(said.out, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_the_till_took_is_written_again_only_when_a_person_says_so_and_that_is_recorded() {
+    let mut shop = Shop::in_business().await;
+    let number = shop.open_order();
+    shop.run(&["orders", "export", &number]).is(5).says(&[&number, "import folder already", "--again"]);
+    shop.till_takes_all();
+    shop.run(&["orders", "export", &number]).is(5).says(&[&number, "may book it twice", "--again"]);
+    shop.run(&["orders", "export", "999"]).is(4).says(&["no order 999"]);
+    assert_eq!(shop.till.waiting().unwrap().len(), 0, "nothing was written");
+    shop.run(&["orders", "export", &number, "--again", "--by", "Bob"]).is(0).says(&["will be written"]);
+    shop.watch.wait("the second file", |ledger| Ok(ledger.waiting_for_till()?.len() == 1)).unwrap();
+    assert_eq!(shop.till.waiting().unwrap(), [format!("order_{number}_2.csv")]);
+    shop.till_takes_all();
+    shop.run(&["orders", "export", &number, "--again"]).is(0);
+    let order = shop.run(&["orders", "show", &number, "--format", "json"]).is(0).json();
+    let asked = |by: &str| {
+        let history = order["history"].as_array().unwrap();
+        history.iter().filter(|entry| entry["by"] == by && entry["detail"] == "asked for by a person").count()
+    };
+    assert_eq!((asked("Bob"), asked("ann")), (1, 1), "{order:#}");
+    shop.run(&["orders", "show", &number]).is(0).says(&["Bob"]);
+}
+
+fn units(value: &Value) -> tillbridge::domain::Quantity {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    tillbridge::domain::Quantity::parse(&text).unwrap()
+}
+
+/// What the till counted and every term, added up.
+fn sum_of(explanation: &Value) -> tillbridge::domain::Quantity {
+    let terms = explanation["terms"].as_array().unwrap().iter();
+    terms.fold(units(&explanation["counted"]), |sum, term| match term["why"].as_str().unwrap() {
+        "not-yet-deducted" | "buffer" | "shown-at-most" => sum - units(&term["units"]),
+        "negative-count" | "shown-at-least" | "reserved" | "raised-to-zero" => sum + units(&term["units"]),
+        other => panic!("{other}"),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stock_explain_accounts_for_every_unit_with_an_open_order() {
+    let mut shop = Shop::in_business().await;
+    let number = shop.open_order();
+    let explained = shop.run(&["stock", "explain", "1001", "--format", "json"]).is(0);
+    assert_eq!(explained.err, "");
+    let explained = explained.json();
+    assert_eq!((units(&explained["counted"]), units(&explained["sellable"])), (10.into(), 8.into()));
+    assert_eq!(sum_of(&explained), units(&explained["write"]), "{explained:#}");
+    assert_eq!(explained["export"], "first.csv");
+    let text = shop.magento.with(|books| books.salable("1001"));
+    assert_eq!(text, 8.into(), "and that is what the web store offers");
+    let table = shop.run(&["stock", "explain", "1001"]).is(0).says(&[
+        "the till's count, from first.csv of",
+        &format!("order {number}: the till had not taken it out when it exported"),
+        "(8 can be sold)",
+        "Sent: ",
+    ]);
+    // The figures of the table add up to the one under the line.
+    let figures = |line: &str| line.split_whitespace().next().and_then(|word| word.parse::<i64>().ok());
+    let (above, below) = table.out.split_once("————————").unwrap();
+    let total: i64 = above.lines().skip(1).filter_map(figures).sum();
+    assert_eq!(Some(total), below.lines().find_map(figures), "{}", table.out);
+    // A slash is a letter like any other; and what is not there is said to be not there.
+    let slash = shop.run(&["stock", "explain", "A/B-7", "--format", "json"]).is(0).json();
+    assert_eq!((sum_of(&slash), units(&slash["sellable"])), (units(&slash["write"]), 12.into()));
+    shop.run(&["stock", "explain", "NOPE"]).is(4).says(&["NOPE is not in first.csv"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stock_preview_shows_what_an_export_would_do_and_does_nothing() {
+    let mut shop = Shop::in_business().await;
+    let path = shop.folder.path().join("tomorrow.csv");
+    let file = path.to_str().unwrap().to_owned();
+    let whole = std::fs::read_to_string(shop.till.export.join("first.csv")).unwrap();
+    std::fs::write(&path, whole.replace("1001,Teapot white,10", "1001,Teapot white,7")).unwrap();
+    shop.run(&["stock", "preview", &file]).is(0).says(&["It would be used at once.", "1001", "7", "stay as they are"]);
+    let preview = shop.run(&["stock", "preview", &file, "--format", "json"]).is(0).json();
+    assert_eq!((&preview["gate"], preview["would_send"].as_array().unwrap().len()), (&"admit".into(), 1));
+    assert_eq!(
+        (&preview["would_send"][0]["sku"], units(&preview["would_send"][0]["write"])),
+        (&"1001".into(), 7.into())
+    );
+    // One that shrinks would wait for a person, exactly as the gate will say.
+    std::fs::write(&path, "SKU,Description,Qty\r\n1001,Teapot white,7\r\n1002,Teapot blue,6\r\n").unwrap();
+    let preview = shop.run(&["stock", "preview", &file, "--format", "json"]).is(0).json();
+    assert_eq!(preview["gate"], "hold", "{preview:#}");
+    shop.run(&["stock", "preview", &file]).is(0).says(&["It would wait:", "only 2 items", "fall to zero at once"]);
+    std::fs::write(&path, "nonsense").unwrap();
+    shop.run(&["stock", "preview", &file]).is(6).says(&["cannot be believed", "column"]);
+    shop.run(&["stock", "preview", "/nowhere/at/all.csv"]).is(4).says(&["/nowhere/at/all.csv"]);
+    assert_eq!(shop.watch.ledger().unwrap().admitted_export().unwrap().unwrap().name, "first.csv");
+    assert_eq!(shop.magento.with(|books| books.salable("1001")), 10.into());
+    shop.run(&["stock", "approve"]).is(5).says(&["no export is held"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_agent_does_nothing_until_it_is_resumed() {
+    let mut shop = Shop::in_business().await;
+    shop.run(&["sync", "pause"]).is(0).says(&["nothing is lost", "sync resume"]);
+    shop.run(&["status"]).is(0).says(&["is paused", "Paused by ann at"]);
+    assert_eq!(shop.run(&["status", "--format", "json"]).is(0).json()["status"], "paused");
+    shop.run(&["sync", "now"]).is(5).says(&["paused by ann", "sync resume"]);
+    let number = shop.magento.place(&[("1001", 2)]).unwrap().increment_id;
+    shop.run(&["sync", "resume"]).is(0).says(&["It was paused by ann"]);
+    shop.run(&["sync", "resume"]).is(0).says(&["It was not paused"]);
+    shop.run(&["sync", "now"]).is(0).says(&["Done. Still waiting to be sent:"]);
+    shop.watch.wait("the order file", |ledger| Ok(ledger.waiting_for_till()?.len() == 1)).unwrap();
+    let orders = shop.watch.ledger().unwrap().orders(&OrderFilter::default()).unwrap();
+    assert_eq!(orders[0].order.number, number);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tries_everything_and_names_what_to_mend() {
+    let mut shop = Shop::in_business().await;
+    let good = shop.run(&["check"]).is(0).says(&["✓ configuration", "✓ ledger", "✓ the right to write stock"]);
+    assert!(!good.out.contains('✗'), "{}", good.out);
+    let lines = shop.run(&["check", "--format", "json"]).is(0).json();
+    assert!(lines.as_array().unwrap().iter().all(|line| line["ok"] == true), "{lines:#}");
+    shop.server.faults.set(Fault::Unauthorised, Count::UntilCleared);
+    shop.run(&["check"]).is(3).says(&["✗", "answered 401", "standalone Bearer tokens"]);
+    shop.server.faults.clear();
+    std::fs::remove_dir_all(&shop.till.export).unwrap();
+    let lines = shop.run(&["check", "--format", "json"]).is(3).json();
+    let bad: Vec<_> = lines.as_array().unwrap().iter().filter(|line| line["ok"] == false).collect();
+    assert_eq!(bad.len(), 1, "{lines:#}");
+    assert!(bad[0]["found"].as_str().unwrap().contains(shop.till.export.to_str().unwrap()), "{bad:?}");
+}
+
+// ------------------------------------------------------------------------------------------------------------ secrets
+
+fn files_under(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files_under(&path, found) } else { found.push(path) }
+    }
+}
+
+fn holds(bytes: &[u8], word: &str) -> bool {
+    bytes.windows(word.len()).any(|window| window == word.as_bytes())
+}
+
+/// At the most talkative level, with refusals, a dead line and an order on the way.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_is_in_no_output_no_log_and_no_ledger_and_no_customer_is_in_a_log() {
+    let mut shop = Shop::in_business().await;
+    let number = shop.open_order();
+    let seen = |code: &'static str| {
+        move |ledger: &tillbridge::ledger::Ledger| {
+            Ok(ledger.conditions()?.iter().any(|condition| condition.code == code))
+        }
+    };
+    for (fault, code) in [(Fault::Unauthorised, "store_refuses"), (Fault::Offline, "store_unreachable")] {
+        shop.server.faults.set(fault, Count::UntilCleared);
+        shop.run(&["sync", "now"]);
+        shop.watch.wait(code, seen(code)).unwrap();
+        shop.run(&["check"]).is(3);
+        shop.run(&["status"]);
+        shop.run(&["status", "--format", "json"]);
+        shop.server.faults.clear();
+        shop.run(&["sync", "now"]);
+        shop.watch.wait("its end", |ledger| Ok(!seen(code)(ledger)?)).unwrap();
+    }
+    shop.till_takes_all();
+    shop.run(&["orders", "show", &number, "--format", "json"]);
+    shop.run(&["stock", "explain", "1001", "--format", "json"]);
+    shop.run(&["check", "--format", "json"]);
+    assert_eq!(shop.stop(), 0);
+    let token = shop.server.token.clone();
+    for said in &shop.said {
+        assert!(!said.out.contains(&token) && !said.err.contains(&token), "{said:?}");
+    }
+    let mut files = vec![shop.watch.log()];
+    files_under(&shop.ledger_folder(), &mut files);
+    files_under(&shop.till.import, &mut files);
+    let logs = files.iter().filter(|path| path.to_str().unwrap().contains("log")).count();
+    assert!(logs >= 2 && files.len() >= 5, "{files:?}");
+    let customer = tillbridge::demo::magento::guest();
+    let mut said_something = false;
+    for path in files {
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!holds(&bytes, &token), "{} holds the token", path.display());
+        let name = path.to_str().unwrap();
+        if name.ends_with(".log") {
+            said_something |= holds(&bytes, &number) || holds(&bytes, "the agent is running");
+            for private in [&customer.email, &customer.name, &customer.street] {
+                assert!(!holds(&bytes, private), "{name} holds {private}");
+            }
+        }
+    }
+    assert!(said_something, "the logs were read");
+}
