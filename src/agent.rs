@@ -83,6 +83,7 @@ impl Agent {
         let ledger = Arc::new(Ledger::open(&config.agent.data_folder)?);
         let started = clock.now();
         let first_started = first_started(&ledger, started)?;
+        notice_other_settings(&ledger, &config, started)?;
         let epos = Arc::new(FolderEpos::new(config.epos.clone(), config.agent.data_folder.clone())?);
         if let Some(last) = ledger.fact(facts::LAST_LOOK)?.and_then(|text| text.parse().ok()) {
             epos.seed_last_look(last);
@@ -220,6 +221,22 @@ impl Agent {
             }
         }
     }
+}
+
+/// Another store, other books, other wishes or another profile than at the last start: what was believed is void.
+fn notice_other_settings(ledger: &Ledger, config: &Config, now: Timestamp) -> Result<(), LedgerError> {
+    let deciding = (&config.store, &config.stock, &config.epos.stock_profile);
+    let text = serde_json::to_vec(&deciding).unwrap_or_default();
+    let hash = crate::ledger::files::fingerprint(&text);
+    let before = ledger.fact(facts::SETTINGS)?;
+    if before.as_ref() == Some(&hash) {
+        return Ok(());
+    }
+    if before.is_some() {
+        tracing::info!("the settings of store, stock or profile have changed: every item is looked at anew");
+        ledger.settings_changed(now)?;
+    }
+    ledger.set_fact(facts::SETTINGS, Some(&hash))
 }
 
 fn why(ended: Result<(), tokio::task::JoinError>) -> String {

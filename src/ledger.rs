@@ -297,6 +297,8 @@ pub mod facts {
     pub const WOKEN: &str = "woken";
     /// Where the running agent's health page is.
     pub const HEALTH_ADDRESS: &str = "health-address";
+    /// A hash of the settings that decide what the store should hold.
+    pub const SETTINGS: &str = "settings";
     /// What the store turned out to be, to show.
     pub const STORE_SHOWN: &str = "store-shown";
     /// How the store keeps its books.

@@ -103,6 +103,28 @@ impl Settings {
     }
 }
 
+/// What the store is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Tell of orders and of what it holds.
+    Read,
+    /// Take quantities.
+    Write,
+    /// Take note of what became of orders.
+    TakeNote,
+}
+
+impl Work {
+    /// What a trouble with it is about.
+    fn subject(self) -> &'static str {
+        match self {
+            Self::Read => "reading orders",
+            Self::Write => "writing stock",
+            Self::TakeNote => "noting orders",
+        }
+    }
+}
+
 /// What is known only while the agent runs.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Live {
@@ -165,17 +187,24 @@ impl Shop {
         self.ledger.fact(facts::PAUSED).map_or(true, |paused| paused.is_some())
     }
 
-    /// Notes that the store answered.
-    pub(crate) fn store_answered(&self, now: Timestamp) {
+    /// Notes that the store did what was asked. Only the same kind of work ends a trouble: a store that lets us read and
+    /// refuses what we write is not well.
+    pub(crate) fn store_served(&self, work: Work) {
+        let now = self.clock.now();
         self.set_live(|live| {
             live.store_reachable_since.get_or_insert(now);
             live.store_rests_until = None;
         });
-        self.conditions(&STORE_CODES, &[]);
+        self.conditions_about(&STORE_CODES, work.subject(), &[]);
+    }
+
+    /// Nothing waits to be written any more, so no trouble with writing lasts.
+    pub(crate) fn writing_is_done(&self) {
+        self.conditions_about(&STORE_CODES, Work::Write.subject(), &[]);
     }
 
     /// Notes that the store failed, as a condition that a person understands.
-    pub(crate) fn store_failed(&self, error: &StoreError) {
+    pub(crate) fn store_failed(&self, work: Work, error: &StoreError) {
         let rests = error.retry_after.map(|wait| self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX));
         self.set_live(|live| {
             live.store_reachable_since = None;
@@ -198,8 +227,9 @@ impl Shop {
                 "Run tillbridge check, and report its output; until then nothing is written to the web store.",
             ),
         };
-        let trouble = Trouble { code, subject: String::new(), severity, text: chain(error), remedy: remedy.to_owned() };
-        self.conditions(&STORE_CODES, &[trouble]);
+        let (subject, remedy) = (work.subject().to_owned(), remedy.to_owned());
+        let trouble = Trouble { code, subject, severity, text: chain(error), remedy };
+        self.conditions_about(&STORE_CODES, work.subject(), &[trouble]);
     }
 
     /// For how long the store is still to be left alone, by its own wish. Whatever wakes the agent, it is not asked.
@@ -229,6 +259,13 @@ impl Shop {
     /// Makes the lasting troubles of these codes be exactly `troubles`.
     pub(crate) fn conditions(&self, codes: &[&str], troubles: &[Trouble]) {
         if let Err(error) = self.ledger.set_conditions(codes, troubles, self.clock.now()) {
+            tracing::error!(error = chain(&error), "a health condition could not be noted");
+        }
+    }
+
+    /// Makes the lasting troubles of these codes about this subject be exactly `troubles`.
+    pub(crate) fn conditions_about(&self, codes: &[&str], subject: &str, troubles: &[Trouble]) {
+        if let Err(error) = self.ledger.set_conditions_about(codes, subject, troubles, self.clock.now()) {
             tracing::error!(error = chain(&error), "a health condition could not be noted");
         }
     }

@@ -122,7 +122,7 @@ CREATE TABLE store_item (
   answer     TEXT NOT NULL,
   checked_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX store_item_unusual ON store_item (kind) WHERE kind <> 'kept';
+CREATE INDEX store_item_unusual ON store_item (checked_at) WHERE kind <> 'kept';
 
 -- The outbox. A stock row says "this SKU is due", never a number.
 -- `ready_at` is when it may be tried: now, after a pause, or when the lease of whoever has it ends.

@@ -48,7 +48,8 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Verdict> {
         self.read("ask the gate", |tx| {
-            let candidate = Candidate { export: ExportId(0), timing, skus, zeroed, approved: false };
+            let candidate =
+                Candidate { export: ExportId(0), timing, skus, zeroed, approved: false, repeats_last: false };
             Ok(gate::admit(&candidate, &facts_in(tx, ExportId(0))?, rules, now))
         })
     }
@@ -68,15 +69,18 @@ pub(crate) fn admitted_in(tx: &Transaction<'_>) -> Result<Option<AdmittedSnapsho
 }
 
 fn candidate_in(tx: &Transaction<'_>, id: ExportId) -> Result<Candidate> {
-    let (timing, skus, zeroed, approved): (String, i64, i64, bool) = tx
+    let (timing, skus, zeroed, approved, repeats_last): (String, i64, i64, bool, bool) = tx
         .query_row(
-            "SELECT timing, skus, zeroed, approved_by IS NOT NULL FROM export WHERE id = ?1 AND state = 'held'",
+            "SELECT timing, skus, zeroed, approved_by IS NOT NULL,
+               EXISTS (SELECT 1 FROM export last WHERE last.state = 'admitted' AND last.fingerprint = export.fingerprint)
+             FROM export WHERE id = ?1 AND state = 'held'",
             [id.0],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
         )
         .doing("read a held export")?;
     let timing = parse_timing(id, &timing)?;
-    Ok(Candidate { export: id, timing, skus: skus.unsigned_abs(), zeroed: zeroed.unsigned_abs(), approved })
+    let (skus, zeroed) = (skus.unsigned_abs(), zeroed.unsigned_abs());
+    Ok(Candidate { export: id, timing, skus, zeroed, approved, repeats_last })
 }
 
 /// SKUs in stock in the export that counts, and at zero or below or missing in this one: one pass over both.
@@ -99,22 +103,25 @@ fn parse_timing(id: ExportId, text: &str) -> Result<Timing> {
     })
 }
 
-fn facts_in(tx: &Transaction<'_>, id: ExportId) -> Result<Facts> {
-    let last = tx
-        .query_row(
-            "SELECT id, timing, skus, in_stock FROM export WHERE state = 'admitted' ORDER BY id DESC LIMIT 1",
-            [],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?)),
-        )
+fn last_in(tx: &Transaction<'_>) -> Result<Option<LastAdmitted>> {
+    const LAST: &str = "SELECT id, timing, skus, in_stock, evidence_until FROM export
+                        WHERE state = 'admitted' ORDER BY id DESC LIMIT 1";
+    type Columns = (i64, String, i64, i64, Option<i64>);
+    let last: Option<Columns> = tx
+        .query_row(LAST, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
         .optional()
         .doing("read the export that counts")?;
-    let last = match last {
-        Some((last, timing, skus, in_stock)) => {
-            let timing = parse_timing(ExportId(last), &timing)?;
-            Some(LastAdmitted { timing, skus: skus.unsigned_abs(), in_stock: in_stock.unsigned_abs() })
-        }
-        None => None,
-    };
+    let Some((id, timing, skus, in_stock, evidence_until)) = last else { return Ok(None) };
+    Ok(Some(LastAdmitted {
+        timing: parse_timing(ExportId(id), &timing)?,
+        skus: skus.unsigned_abs(),
+        in_stock: in_stock.unsigned_abs(),
+        evidence_until: evidence_until.map(at_column),
+    }))
+}
+
+fn facts_in(tx: &Transaction<'_>, id: ExportId) -> Result<Facts> {
+    let last = last_in(tx)?;
     // Since the last admission, when was the first export held that is still waiting or was overtaken while held?
     let holding_since: Option<i64> = tx
         .query_row(
@@ -175,13 +182,21 @@ fn settle_missing(tx: &Transaction<'_>, id: ExportId, missing: Missing) -> rusql
     const LACKING: &str = "FROM export e JOIN stock_row was ON was.export_id = e.id
         WHERE e.state = 'admitted' AND NOT EXISTS (SELECT 1 FROM stock_row now WHERE now.export_id = ?1 AND now.sku = was.sku)";
     let gone = tx.query_row(&format!("SELECT count(*) {LACKING}"), [id.0], |row| row.get(0))?;
-    let fill = match missing {
-        Missing::Report => return Ok(gone),
-        Missing::Zero => "'0', 0",
-        Missing::Keep => "was.quantity, was.line",
-    };
     let insert = "INSERT INTO stock_row (export_id, sku, quantity, line) SELECT ?1, was.sku,";
-    tx.execute(&format!("{insert} {fill} {LACKING}"), [id.0])?;
+    const UNREADABLE: &str = "was.sku IN (SELECT json_extract(error.value, '$.sku') FROM export this,
+        json_each(this.report, '$.row_errors') error WHERE this.id = ?1)";
+    match missing {
+        Missing::Report => {}
+        Missing::Zero => {
+            // A row that could not be read is not missing: what it says is unknown, and never zero.
+            let kept = format!("{insert} was.quantity, was.line {LACKING} AND {UNREADABLE}");
+            tx.execute(&kept, [id.0])?;
+            tx.execute(&format!("{insert} '0', 0 {LACKING}"), [id.0])?;
+        }
+        Missing::Keep => {
+            tx.execute(&format!("{insert} was.quantity, was.line {LACKING}"), [id.0])?;
+        }
+    }
     Ok(gone)
 }
 

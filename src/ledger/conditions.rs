@@ -78,8 +78,31 @@ impl Ledger {
     /// # Errors
     /// A failure of SQLite.
     pub fn set_conditions(&self, codes: &[&str], troubles: &[Trouble], now: Timestamp) -> Result<()> {
-        let lasting: Vec<Condition> =
-            self.conditions()?.into_iter().filter(|lasting| codes.contains(&lasting.code.as_str())).collect();
+        self.replace_conditions(|lasting| codes.contains(&lasting.code.as_str()), troubles, now)
+    }
+
+    /// Makes the lasting troubles of these codes about `subject` be exactly `troubles`.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn set_conditions_about(
+        &self,
+        codes: &[&str],
+        subject: &str,
+        troubles: &[Trouble],
+        now: Timestamp,
+    ) -> Result<()> {
+        let meant = |lasting: &Condition| codes.contains(&lasting.code.as_str()) && lasting.subject == subject;
+        self.replace_conditions(meant, troubles, now)
+    }
+
+    fn replace_conditions(
+        &self,
+        meant: impl Fn(&Condition) -> bool,
+        troubles: &[Trouble],
+        now: Timestamp,
+    ) -> Result<()> {
+        let lasting: Vec<Condition> = self.conditions()?.into_iter().filter(meant).collect();
         let same =
             |lasting: &Condition, trouble: &Trouble| lasting.code == trouble.code && lasting.subject == trouble.subject;
         let unchanged = lasting.len() == troubles.len()

@@ -218,6 +218,20 @@ impl Ledger {
         self.one_export("WHERE state = 'held' ORDER BY id DESC LIMIT 1")
     }
 
+    /// All exports that wait for the gate, newest first.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or a damaged row.
+    pub fn held_exports(&self) -> Result<Vec<ExportRecord>> {
+        self.read("list held exports", |tx| {
+            let sql = format!("{SELECT} WHERE state = 'held' ORDER BY id DESC");
+            let mut found = tx.prepare_cached(&sql).doing("list held exports")?;
+            let rows: Vec<_> =
+                found.query_map([], export_row).and_then(Iterator::collect).doing("list held exports")?;
+            rows.into_iter().collect()
+        })
+    }
+
     /// The export that counts now.
     ///
     /// # Errors

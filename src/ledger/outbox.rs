@@ -45,6 +45,13 @@ pub enum Delivered {
         /// The store's reason.
         why: String,
     },
+    /// The store refused the quantity. It may take it later (a deadlock reads like that), so it stays due.
+    Refused {
+        /// When to try again.
+        not_before: Timestamp,
+        /// The store's reason.
+        why: String,
+    },
     /// Try again, not before this time.
     Again {
         /// When.
@@ -224,6 +231,53 @@ impl Ledger {
         Ok(())
     }
 
+    /// Marks as due what the store did not take when it was last asked, before this time.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn mark_unusual_due(&self, asked_before: Timestamp, now: Timestamp) -> Result<()> {
+        const OLD: &str = "FROM store_item WHERE kind <> 'kept' AND checked_at < ?1";
+        let any =
+            self.read("see what to ask about again", |tx| exists(tx, &format!("SELECT 1 {OLD}"), asked_before))?;
+        if !any {
+            return Ok(());
+        }
+        self.write("ask about items again", |tx| {
+            tx.execute(
+                &format!("INSERT INTO outbox_stock (sku, due_since) SELECT sku, ?2 {OLD} ON CONFLICT DO NOTHING"),
+                params![micros(asked_before), micros(now)],
+            )
+            .map(|_| ())
+        })
+    }
+
+    /// Is any SKU ready to be sent?
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn stock_is_due(&self, now: Timestamp) -> Result<bool> {
+        self.read("see what is due", |tx| exists(tx, &format!("SELECT 1 FROM outbox_stock WHERE {READY}"), now))
+    }
+
+    /// The web store, or what is shown of it, is another one than before: nothing that was believed of it is worth
+    /// anything, and every item is due. Exports that could not be believed are read again: the profile may be mended.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn settings_changed(&self, now: Timestamp) -> Result<()> {
+        self.write("start anew with other settings", |tx| {
+            tx.execute("UPDATE store_item SET written = NULL, moved = NULL WHERE written IS NOT NULL", [])?;
+            tx.execute("DELETE FROM export WHERE state = 'rejected'", [])?;
+            let all =
+                "SELECT r.sku, ?1 FROM export e JOIN stock_row r ON r.export_id = e.id WHERE e.state = 'admitted'";
+            tx.execute(
+                &format!("INSERT INTO outbox_stock (sku, due_since) {all} ON CONFLICT DO UPDATE SET mark = mark + 1"),
+                [micros(now)],
+            )
+            .map(|_| ())
+        })
+    }
+
     /// Is this SKU due to be sent?
     ///
     /// # Errors
@@ -267,12 +321,12 @@ fn finish_one(tx: &Transaction<'_>, due: &DueSku, delivered: &Delivered, now: Ti
         }
         Delivered::NothingToSend => done(tx, due),
         Delivered::NotTaken { kind, why } => {
-            tx.prepare_cached(
-                "INSERT INTO store_item (sku, kind, answer, checked_at) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (sku) DO UPDATE SET kind = excluded.kind, answer = excluded.answer, checked_at = excluded.checked_at",
-            )?
-            .execute(params![due.sku.as_str(), kind.word(), why, micros(now)])?;
+            note_kind(tx, due, *kind, why, now)?;
             done(tx, due)
+        }
+        Delivered::Refused { not_before, why } => {
+            note_kind(tx, due, StoreItemKind::Refused, why, now)?;
+            finish_one(tx, due, &Delivered::Again { not_before: *not_before, why: why.clone() }, now)
         }
         Delivered::Again { not_before, why } => tx
             .prepare_cached(
@@ -281,6 +335,22 @@ fn finish_one(tx: &Transaction<'_>, due: &DueSku, delivered: &Delivered, now: Ti
             .execute(params![due.sku.as_str(), micros(*not_before), why])
             .map(|_| ()),
     }
+}
+
+fn note_kind(
+    tx: &Transaction<'_>,
+    due: &DueSku,
+    kind: StoreItemKind,
+    why: &str,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO store_item (sku, kind, answer, checked_at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (sku) DO UPDATE SET kind = excluded.kind, answer = excluded.answer, checked_at = excluded.checked_at,
+           written = NULL, moved = NULL",
+    )?
+    .execute(params![due.sku.as_str(), kind.word(), why, micros(now)])
+    .map(|_| ())
 }
 
 /// Removes the row, unless the SKU became due again meanwhile.

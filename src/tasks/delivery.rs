@@ -15,14 +15,15 @@ use tokio::sync::Mutex;
 
 use super::intake::{Intake, PullError};
 use super::orders::Orders;
-use super::{Next, Reconciler, Shop, chain};
+use super::{Next, Reconciler, Shop, Work, chain};
 use crate::domain::reconcile::StockModel;
-use crate::domain::retry;
+use crate::domain::retry::{self, FailureClass};
 use crate::ledger::conditions::{Severity, Trouble};
+use crate::ledger::orders::Recorded;
 use crate::ledger::outbox::{Delivered, DueSku};
 use crate::ledger::runs::Attempt;
 use crate::ledger::{LedgerError, facts};
-use crate::ports::{StoreError, StoreFacts};
+use crate::ports::{Acknowledgement, StoreError, StoreFacts};
 
 mod batch;
 
@@ -59,18 +60,24 @@ pub struct Figures {
 }
 
 /// Why delivery stopped.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 enum Stopped {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    /// The store failed at this work.
+    Store(Work, StoreError),
+    /// The ledger failed.
+    Ledger(LedgerError),
+}
+
+impl From<LedgerError> for Stopped {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
 }
 
 impl From<PullError> for Stopped {
     fn from(error: PullError) -> Self {
         match error {
-            PullError::Store(error) => Self::Store(error),
+            PullError::Store(error) => Self::Store(Work::Read, error),
             PullError::Ledger(error) => Self::Ledger(error),
         }
     }
@@ -87,7 +94,10 @@ pub struct Delivery {
 #[derive(Debug, Default)]
 struct State {
     facts: Option<StoreFacts>,
+    /// Activations in a row that the store stopped.
     failures: u32,
+    /// Batches in a row that failed.
+    failed_batches: u32,
 }
 
 impl Delivery {
@@ -97,35 +107,58 @@ impl Delivery {
     }
 
     async fn deliver(&self, state: &mut State, figures: &mut Figures) -> Result<(), Stopped> {
-        self.shop.ledger.distrust_far_times(self.shop.clock.now())?;
-        self.acknowledge(figures).await?;
-        loop {
-            let now = self.shop.clock.now();
-            if self.shop.ledger.next_due(now)?.is_none_or(|due| due > now) {
-                return Ok(());
-            }
+        let delivered = self.deliver_stock(state, figures).await;
+        let line_is_down =
+            matches!(&delivered, Err(Stopped::Store(_, error)) if error.class == FailureClass::Transient);
+        // Notes of orders come after stock and never hinder it.
+        if !line_is_down {
+            self.acknowledge(figures).await?;
+        }
+        delivered
+    }
+
+    async fn deliver_stock(&self, state: &mut State, figures: &mut Figures) -> Result<(), Stopped> {
+        let now = self.shop.clock.now();
+        self.shop.ledger.distrust_far_times(now)?;
+        self.shop.ledger.mark_unusual_due(now.saturating_sub(ASK_AGAIN_AFTER).unwrap_or(Timestamp::MIN), now)?;
+        let mut first = true;
+        while self.shop.ledger.stock_is_due(self.shop.clock.now())? && !self.shop.is_paused() {
             let model = self.model(state).await?;
-            self.intake.pull().await?;
+            let pulled = self.intake.pull().await?;
             // After days offline the till gets its orders before the store gets our stock.
-            tokio::task::block_in_place(|| self.orders.reconcile())?;
-            let now = self.shop.clock.now();
-            let lease_until = now.saturating_add(LEASE).unwrap_or(Timestamp::MAX);
-            let due = self.shop.ledger.lease_stock(self.shop.store.batch_size(), lease_until, now)?;
+            if first || pulled != Recorded::default() {
+                tokio::task::block_in_place(|| self.orders.reconcile())?;
+            }
+            first = false;
+            let due = self.lease(state)?;
             if due.is_empty() {
-                return Ok(());
+                break;
             }
             if let Err(stopped) = self.batch(&due, model, figures).await {
+                state.failed_batches = state.failed_batches.saturating_add(1);
                 self.postpone(&due, &stopped)?;
                 return Err(stopped);
             }
+            state.failed_batches = 0;
         }
+        if !self.shop.ledger.stock_is_due(Timestamp::MAX)? {
+            self.shop.writing_is_done();
+        }
+        Ok(())
     }
 
-    async fn model(&self, state: &mut State) -> Result<StockModel, StoreError> {
+    /// After a failure the next batch is half as large, so that one bad item cannot keep the others for ever.
+    fn lease(&self, state: &State) -> Result<Vec<DueSku>, LedgerError> {
+        let now = self.shop.clock.now();
+        let limit = (self.shop.store.batch_size() >> state.failed_batches.min(usize::BITS - 1)).max(1);
+        self.shop.ledger.lease_stock(limit, now.saturating_add(LEASE).unwrap_or(Timestamp::MAX), now)
+    }
+
+    async fn model(&self, state: &mut State) -> Result<StockModel, Stopped> {
         if let Some(known) = &state.facts {
             return Ok(known.model);
         }
-        let found = self.shop.store.probe().await.inspect_err(|error| self.shop.store_failed(error))?;
+        let found = self.shop.store.probe().await.map_err(|error| Stopped::Store(Work::Read, error))?;
         let shown = found.shown.clone();
         self.note_store(&shown, found.model);
         self.shop.set_live(|live| live.store = Some(shown));
@@ -144,44 +177,46 @@ impl Delivery {
         }
     }
 
-    async fn acknowledge(&self, figures: &mut Figures) -> Result<(), Stopped> {
+    /// Tells the store what became of orders. A failure postpones these notes and nothing else.
+    async fn acknowledge(&self, figures: &mut Figures) -> Result<(), LedgerError> {
         let now = self.shop.clock.now();
         let lease_until = now.saturating_add(LEASE).unwrap_or(Timestamp::MAX);
-        let due = self.shop.ledger.lease_acknowledgements(MOST_ACKNOWLEDGEMENTS, lease_until, now)?;
-        let mut failed = None;
-        for (news, attempts) in due {
+        let mut not_before = None;
+        for (news, attempts) in self.shop.ledger.lease_acknowledgements(MOST_ACKNOWLEDGEMENTS, lease_until, now)? {
+            if let Some(later) = not_before {
+                self.shop.ledger.acknowledge_again(&news, later, "waits for the one before it")?;
+                continue;
+            }
             let (started, clock) = (self.shop.clock.now(), Instant::now());
-            let told = match &failed {
-                None => self.shop.store.acknowledge(&news).await,
-                // The line is down: the rest waits as well.
-                Some(_) => {
-                    self.shop.ledger.acknowledge_again(&news, started, "waits for the line")?;
-                    continue;
-                }
-            };
+            let told = self.shop.store.acknowledge(&news).await;
             self.note_attempt("acknowledgement", started, clock, 1, told.as_ref().err())?;
             match told {
                 Ok(()) => {
                     self.shop.ledger.acknowledged(&news, self.shop.clock.now())?;
+                    self.shop.store_served(Work::TakeNote);
                     figures.acknowledged += 1;
                 }
                 Err(error) => {
-                    let pause = retry::pause(attempts + 1, error.class, error.retry_after, fastrand::f64());
-                    let not_before = self.shop.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
-                    self.shop.ledger.acknowledge_again(&news, not_before, &chain(&error))?;
-                    if error.class == retry::FailureClass::Transient {
-                        failed = Some(error);
-                    } else {
-                        tracing::warn!(
-                            order.number = news.number,
-                            error = chain(&error),
-                            "the web store did not take note of an order"
-                        );
-                    }
+                    let later = self.was_not_noted(&news, attempts, &error)?;
+                    not_before = (error.class == FailureClass::Transient).then_some(later);
                 }
             }
         }
-        failed.map_or(Ok(()), |error| Err(Stopped::Store(error)))
+        Ok(())
+    }
+
+    fn was_not_noted(
+        &self,
+        news: &Acknowledgement,
+        attempts: u32,
+        error: &StoreError,
+    ) -> Result<Timestamp, LedgerError> {
+        tracing::warn!(order.number = news.number, error = chain(error), "the web store did not take note of an order");
+        self.shop.store_failed(Work::TakeNote, error);
+        let pause = retry::pause(attempts + 1, error.class, error.retry_after, fastrand::f64());
+        let later = self.shop.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
+        self.shop.ledger.acknowledge_again(news, later, &chain(error))?;
+        Ok(later)
     }
 
     fn note_attempt(
@@ -204,7 +239,7 @@ impl Delivery {
 
     /// What was leased stays due; the pause is the same for the whole batch.
     fn postpone(&self, due: &[DueSku], stopped: &Stopped) -> Result<(), LedgerError> {
-        let Stopped::Store(error) = stopped else { return self.shop.ledger.return_lease(due) };
+        let Stopped::Store(_, error) = stopped else { return self.shop.ledger.return_lease(due) };
         let now = self.shop.clock.now();
         let attempts = due.iter().map(|item| item.attempts).max().unwrap_or_default();
         let pause = retry::pause(attempts + 1, error.class, error.retry_after, fastrand::f64());
@@ -222,7 +257,7 @@ impl Delivery {
             .then(|| Trouble {
                 code: ITEMS_NOT_TAKEN,
                 subject: String::new(),
-                severity: Severity::Notice,
+                severity: if first.iter().any(|item| item.kind == "refused") { Severity::Warning } else { Severity::Notice },
                 text: format!("the web store does not take {count} of the till's items, for example {}", named.join(", ")),
                 remedy: "Nothing to do if they are not sold on the web. Else create them in the web store; they are tried again every day and with every new count.".into(),
             })
@@ -282,9 +317,9 @@ impl Reconciler for Delivery {
         let reported = self.report(&figures);
         match (delivered, reported) {
             (Err(Stopped::Ledger(error)), _) | (Ok(()), Err(error)) => self.shop.ledger_failed(WHAT, &error),
-            (Err(Stopped::Store(error)), _) => {
+            (Err(Stopped::Store(work, error)), _) => {
                 tracing::warn!(error = chain(&error), "delivery to the web store stopped; what is due stays due");
-                self.shop.store_failed(&error);
+                self.shop.store_failed(work, &error);
                 // After a failure the store may have become another one (an upgrade, MSI switched): ask again.
                 state.facts = None;
                 state.failures = state.failures.saturating_add(1);

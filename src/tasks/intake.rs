@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use tokio::sync::Mutex;
 
-use super::{Next, Reconciler, Shop, chain};
+use super::{Next, Reconciler, Shop, Work, chain};
 use crate::domain::retry;
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::orders::Recorded;
@@ -60,7 +60,7 @@ impl Intake {
                 *failures = 0;
                 let now = self.shop.clock.now();
                 self.shop.set_live(|live| live.orders_pulled_at = Some(now));
-                self.shop.store_answered(now);
+                self.shop.store_served(Work::Read);
                 if recorded.new + recorded.changed > 0 {
                     self.shop.wakes.orders.notify_one();
                     self.shop.wakes.delivery.notify_one();
@@ -68,7 +68,7 @@ impl Intake {
             }
             Err(PullError::Store(error)) => {
                 *failures = failures.saturating_add(1);
-                self.shop.store_failed(error);
+                self.shop.store_failed(Work::Read, error);
             }
             Err(PullError::Ledger(_)) => {}
         }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{Next, Reconciler, Shop, chain};
 use crate::domain::ExportId;
-use crate::domain::gate::{HoldReason, Verdict};
+use crate::domain::gate::{HoldReason, RefuseReason, Verdict};
 use crate::domain::stock::{Counted, Timing};
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::exports::ExportRecord;
@@ -285,34 +285,37 @@ impl Stock {
         }
     }
 
-    /// Asks the gate about the newest held export. True while it is held.
+    /// Asks the gate about the held exports, newest first, until one is admitted: a truncated newest must not keep a
+    /// good older one away. True while any is held.
     fn ask_gate(&self) -> Result<bool> {
-        let Some(held) = self.shop.ledger.held_export()? else {
-            self.shop.conditions(&[EXPORT_HELD], &[]);
-            return Ok(false);
-        };
-        let (settings, now) = (&self.shop.settings, self.shop.clock.now());
-        match self.shop.ledger.decide(held.id, &settings.gate, settings.missing, now)? {
-            Verdict::Admit { unproved, .. } => {
-                self.shop.conditions(&[EXPORT_HELD, EXPORT_REFUSED], &[]);
-                self.report_unproved(&held, &unproved);
-                let figures = json!({ "export": held.name, "items": held.skus, "unproved_orders": unproved });
-                self.shop.run("gate", now, "admitted", &figures, Some("an export counts now"));
-                self.shop.wakes.delivery.notify_one();
-                Ok(false)
-            }
-            Verdict::Hold { reasons, until } => {
-                self.shop.conditions(&[EXPORT_HELD], &[held_trouble(&held, &reasons, until)]);
-                Ok(true)
-            }
-            Verdict::Refuse(why) => {
-                self.shop.conditions(&[EXPORT_HELD], &[]);
-                let text = format!("the export {} was not used: {why}", held.name);
-                self.shop.run("gate", now, "refused", &json!({ "export": held.name }), Some(&text));
-                self.shop.conditions(&[EXPORT_REFUSED], &[refused_trouble(&held, text)]);
-                Ok(false)
+        let mut waiting = Vec::new();
+        for held in self.shop.ledger.held_exports()? {
+            let (settings, now) = (&self.shop.settings, self.shop.clock.now());
+            match self.shop.ledger.decide(held.id, &settings.gate, settings.missing, now)? {
+                Verdict::Admit { unproved, .. } => {
+                    self.was_admitted(&held, &unproved, now);
+                    break;
+                }
+                Verdict::Hold { reasons, until } => waiting.push(held_trouble(&held, &reasons, until)),
+                Verdict::Refuse(why) => self.was_refused(&held, &why, now),
             }
         }
+        self.shop.conditions(&[EXPORT_HELD], &waiting);
+        Ok(!waiting.is_empty())
+    }
+
+    fn was_admitted(&self, held: &ExportRecord, unproved: &[String], now: Timestamp) {
+        self.shop.conditions(&[EXPORT_REFUSED], &[]);
+        self.report_unproved(held, unproved);
+        let figures = json!({ "export": held.name, "items": held.skus, "unproved_orders": unproved });
+        self.shop.run("gate", now, "admitted", &figures, Some("an export counts now"));
+        self.shop.wakes.delivery.notify_one();
+    }
+
+    fn was_refused(&self, held: &ExportRecord, why: &RefuseReason, now: Timestamp) {
+        let text = format!("the export {} was not used: {why}", held.name);
+        self.shop.run("gate", now, "refused", &json!({ "export": held.name }), Some(&text));
+        self.shop.conditions(&[EXPORT_REFUSED], &[refused_trouble(held, text)]);
     }
 
     fn report_unproved(&self, held: &ExportRecord, unproved: &[String]) {

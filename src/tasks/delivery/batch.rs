@@ -7,22 +7,26 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::{ASK_AGAIN_AFTER, Delivery, Figures, Stopped};
+use super::{Delivery, Figures, Stopped, Work};
 use crate::domain::reconcile::{self, StockModel, Target};
 use crate::domain::retry;
 use crate::domain::{AdmittedSnapshot, Quantity, Sku};
 use crate::ledger::LedgerError;
 use crate::ledger::items::{ItemFacts, StoreItemKind};
 use crate::ledger::outbox::{Delivered, DueSku};
-use crate::ports::{HoldingKind, StockBatch, StockItem, StockVersion, WriteOutcome, Written};
+use crate::ports::{Holding, HoldingKind, StockBatch, StockItem, StockVersion, WriteOutcome, Written};
 
 /// A SKU with everything that the arithmetic says about it.
 struct Item {
     due: DueSku,
     facts: ItemFacts,
     target: Target,
-    /// What the store holds as far as the ledger knows, moved by the store's own doings.
+    /// What the store holds: as the ledger knows it, or as the store was asked just now.
     believed: Option<Quantity>,
+    /// Was the store asked just now?
+    asked: bool,
+    /// What the store says that it made of our quantity (Magento keeps four decimal places).
+    stored: Option<Quantity>,
     version: Option<StockVersion>,
 }
 
@@ -39,7 +43,7 @@ impl Delivery {
         let (mut results, mut items) = (Vec::new(), Vec::new());
         for due in due {
             let facts = facts.remove(&due.sku).unwrap_or_default();
-            match self.item(due, facts, &snapshot, model, now) {
+            match self.item(due, facts, &snapshot, model) {
                 Some(item) => items.push(item),
                 None => results.push((due.clone(), Delivered::NothingToSend)),
             }
@@ -50,11 +54,7 @@ impl Delivery {
         let mut to_verify = Vec::new();
         for item in stands {
             // Known to be right from an earlier read-back: nothing to do. Read just now: verify with the rest.
-            if known(&item.facts).is_some() {
-                results.push((item.due, Delivered::NothingToSend))
-            } else {
-                to_verify.push(item)
-            }
+            if item.asked { to_verify.push(item) } else { results.push((item.due, Delivered::NothingToSend)) }
         }
         figures.unchanged += results.len() as u64;
         to_verify.extend(self.write(to_write, &snapshot, &mut results, figures).await?);
@@ -68,26 +68,16 @@ impl Delivery {
     }
 
     /// What the arithmetic says; `None` when there is nothing to say about this SKU.
-    fn item(
-        &self,
-        due: &DueSku,
-        facts: ItemFacts,
-        snapshot: &AdmittedSnapshot,
-        model: StockModel,
-        now: Timestamp,
-    ) -> Option<Item> {
+    fn item(&self, due: &DueSku, facts: ItemFacts, snapshot: &AdmittedSnapshot, model: StockModel) -> Option<Item> {
         let shown = self.shop.settings.shown_of(due.sku.as_str());
         let counted = facts.counted.as_ref().filter(|_| !shown.ignore)?;
-        if let Some(store) = &facts.store
-            && store.kind != StoreItemKind::Kept
-            && now.duration_since(store.checked_at) < ASK_AGAIN_AFTER
-        {
-            return None;
-        }
         let target = reconcile::reconcile(snapshot, counted, &facts.claims, &shown, model);
-        let believed =
-            known(&facts).map(|last| reconcile::expected(last, reconcile::moved_by_store(&facts.claims, model)));
-        Some(Item { due: due.clone(), facts, target, believed, version: None })
+        // With orders about, the store may have moved by itself in ways that orders do not tell (a return put back into
+        // stock, a shipment from elsewhere): then it is asked, not believed.
+        let believed = known(&facts)
+            .filter(|_| facts.claims.is_empty())
+            .map(|last| reconcile::expected(last, reconcile::moved_by_store(&facts.claims, model)));
+        Some(Item { due: due.clone(), facts, target, believed, asked: false, stored: None, version: None })
     }
 
     /// Of SKUs of which the ledger does not know what the store holds, ask the store.
@@ -101,7 +91,7 @@ impl Delivery {
         if strangers.is_empty() {
             return Ok(());
         }
-        let holdings = self.shop.store.holdings(&strangers).await?;
+        let holdings = self.holdings(&strangers).await?;
         let mut by_sku: HashMap<Sku, HoldingKind> = holdings.into_iter().map(|found| (found.sku, found.kind)).collect();
         for mut item in std::mem::take(items) {
             if item.believed.is_some() {
@@ -110,7 +100,7 @@ impl Delivery {
             }
             match by_sku.remove(&item.due.sku) {
                 Some(HoldingKind::Kept(quantity, version)) => {
-                    (item.believed, item.version) = (quantity, version);
+                    (item.believed, item.version, item.asked) = (quantity, version, true);
                     items.push(item);
                 }
                 Some(HoldingKind::NotKept(why)) => {
@@ -131,6 +121,10 @@ impl Delivery {
         Ok(())
     }
 
+    async fn holdings(&self, skus: &[Sku]) -> Result<Vec<Holding>, Stopped> {
+        self.shop.store.holdings(skus).await.map_err(|error| Stopped::Store(Work::Read, error))
+    }
+
     /// Writes; returns the items that are to be read back.
     async fn write(
         &self,
@@ -149,19 +143,27 @@ impl Delivery {
         let written = self.shop.store.write_stock(&request).await;
         figures.requests += 1;
         self.note_attempt("stock", started, clock, items.len(), written.as_ref().err())?;
-        let written = written?;
+        let written = written.map_err(|error| Stopped::Store(Work::Write, error))?;
+        self.shop.store_served(Work::Write);
         let mut outcomes: HashMap<Sku, WriteOutcome> =
             written.into_iter().map(|Written { sku, outcome }| (sku, outcome)).collect();
         let mut to_verify = Vec::new();
-        for item in items {
+        for mut item in items {
             match outcomes.remove(&item.due.sku) {
-                Some(WriteOutcome::Stored(_) | WriteOutcome::Conflict) | None => to_verify.push(item),
+                Some(WriteOutcome::Stored(quantity)) => {
+                    item.stored = Some(quantity);
+                    to_verify.push(item);
+                }
+                Some(WriteOutcome::Conflict) | None => to_verify.push(item),
                 Some(WriteOutcome::Unknown) => {
                     let why = "the web store has no product with this SKU".to_owned();
                     results.push((item.due, Delivered::NotTaken { kind: StoreItemKind::Unknown, why }));
                 }
                 Some(WriteOutcome::Refused(why)) => {
-                    results.push((item.due, Delivered::NotTaken { kind: StoreItemKind::Refused, why }));
+                    let pause =
+                        retry::pause(item.due.attempts + 1, retry::FailureClass::Permanent, None, fastrand::f64());
+                    let not_before = self.shop.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
+                    results.push((item.due, Delivered::Refused { not_before, why }));
                 }
             }
         }
@@ -203,7 +205,7 @@ impl Delivery {
         self.intake.pull().await?;
         let (before, facts_before) = self.facts_of(&due)?;
         let held: HashMap<Sku, HoldingKind> =
-            self.shop.store.holdings(&skus).await?.into_iter().map(|found| (found.sku, found.kind)).collect();
+            self.holdings(&skus).await?.into_iter().map(|found| (found.sku, found.kind)).collect();
         self.intake.pull().await?;
         let (after, mut facts_after) = self.facts_of(&due)?;
         let now = self.shop.clock.now();
@@ -211,12 +213,12 @@ impl Delivery {
             let was = facts_before.get(&item.due.sku);
             let is = facts_after.remove(&item.due.sku).unwrap_or_default();
             let still = before == after && was.is_some_and(|was| was.claims == is.claims && was.counted == is.counted);
-            let wanted = after.and_then(|snapshot| self.item(&item.due, is, &snapshot, model, now));
+            let wanted = after.and_then(|snapshot| self.item(&item.due, is, &snapshot, model));
             // Read as computed before the write: an order that came in between is no drift.
             let moved = !still || wanted.as_ref().is_none_or(|now| now.target.write != item.target.write);
             let result = match (wanted, after, held.get(&item.due.sku)) {
                 (Some(wanted), Some(snapshot), Some(HoldingKind::Kept(Some(quantity), _)))
-                    if still && *quantity == wanted.target.write =>
+                    if still && is_right(item, &wanted, *quantity) =>
                 {
                     figures.delivered += 1;
                     let moved = reconcile::moved_by_store(&wanted.facts.claims, model);
@@ -253,6 +255,11 @@ impl Delivery {
             why: format!("{} was written and {found} was read back", item.target.write),
         }
     }
+}
+
+/// Is the quantity that was read back the one that is wanted, or what the store said that it makes of it?
+fn is_right(item: &Item, wanted: &Item, held: Quantity) -> bool {
+    held == wanted.target.write || (wanted.target.write == item.target.write && item.stored == Some(held))
 }
 
 fn known(facts: &ItemFacts) -> Option<reconcile::Acknowledged> {
