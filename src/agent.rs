@@ -224,7 +224,10 @@ impl Agent {
 }
 
 /// Another store, other books, other wishes or another profile than at the last start: what was believed is void.
-fn notice_other_settings(ledger: &Ledger, config: &Config, now: Timestamp) -> Result<(), LedgerError> {
+///
+/// # Errors
+/// A failure of the ledger.
+pub fn notice_other_settings(ledger: &Ledger, config: &Config, now: Timestamp) -> Result<(), LedgerError> {
     let deciding = (&config.store, &config.stock, &config.epos.stock_profile);
     let text = serde_json::to_vec(&deciding).unwrap_or_default();
     let hash = crate::ledger::files::fingerprint(&text);

@@ -235,6 +235,7 @@ impl TestShop {
 
     fn start(&mut self) {
         let ledger = Arc::new(Ledger::open(&self.config.agent.data_folder).unwrap());
+        tillbridge::agent::notice_other_settings(&ledger, &self.config, self.clock.now()).unwrap();
         let inner = FolderEpos::new(self.config.epos.clone(), self.config.agent.data_folder.clone()).unwrap();
         if let Some(last) = ledger.fact(tillbridge::ledger::facts::LAST_LOOK).unwrap() {
             inner.seed_last_look(last.parse().unwrap());
@@ -262,6 +263,16 @@ impl TestShop {
     pub(crate) fn die_and_restart(&mut self) {
         self.alive = None;
         self.start();
+    }
+
+    /// Changes the configuration; it counts from the next start.
+    pub(crate) fn configure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        self.die_and_restart();
+    }
+
+    pub(crate) fn set_missing_zero(&mut self) {
+        self.configure(|config| config.stock.missing = tillbridge::ledger::exports::Missing::Zero);
     }
 
     pub(crate) fn agent(&self) -> &Alive {

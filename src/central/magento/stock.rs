@@ -67,7 +67,7 @@ impl Run {
 }
 
 /// What the catalogue says of SKUs, by lower-case SKU: their type.
-struct Catalogue(Option<HashMap<String, String>>);
+struct Catalogue(Option<HashMap<String, (String, String)>>);
 
 impl Magento {
     /// What the store knows and holds of these SKUs.
@@ -111,7 +111,7 @@ impl Magento {
             }
             None => self.client.read(&call, &reply)?,
         };
-        let typed = |product: Product| (product.sku.to_lowercase(), product.type_id.unwrap_or_default());
+        let typed = |product: Product| (product.sku.to_lowercase(), (product.sku, product.type_id.unwrap_or_default()));
         Ok(Catalogue(Some(list.items.unwrap_or_default().into_iter().map(typed).collect())))
     }
 
@@ -149,11 +149,15 @@ impl Magento {
         for item in list.items.unwrap_or_default() {
             let quantity = item.quantity.map(wire::Figure::quantity).transpose();
             let quantity = quantity.map_err(|why| permanent(format!("{doing}: {} has {why}", item.sku)))?;
-            held.insert(item.sku.to_lowercase(), quantity);
+            held.insert(item.sku.to_lowercase(), (item.sku, quantity));
         }
         let holding = |sku: &&Sku| {
-            let quantity = held.get(&sku.as_str().to_lowercase()).copied().flatten();
-            Holding { sku: (*sku).clone(), kind: HoldingKind::Kept(quantity, None) }
+            let kind = match held.get(&sku.as_str().to_lowercase()) {
+                Some((spelled, _)) if spelled != sku.as_str() => spelled_otherwise(spelled),
+                Some((_, quantity)) => HoldingKind::Kept(*quantity, None),
+                None => HoldingKind::Kept(None, None),
+            };
+            Holding { sku: (*sku).clone(), kind }
         };
         Ok(skus.iter().map(holding).collect())
     }
@@ -332,12 +336,19 @@ impl Catalogue {
         };
         match kind {
             None => Some(HoldingKind::Unknown),
-            Some(kind) if COMPOSITE.contains(&kind.as_str()) => Some(HoldingKind::NotKept(format!(
+            Some((spelled, _)) if spelled != sku.as_str() => Some(spelled_otherwise(spelled)),
+            Some((_, kind)) if COMPOSITE.contains(&kind.as_str()) => Some(HoldingKind::NotKept(format!(
                 "it is a {kind} product: the store sells the products in it, and keeps their quantities"
             ))),
             Some(_) => None,
         }
     }
+}
+
+/// Magento matches SKUs without regard to case (observed), and its orders name them as it spells them: what is sold could
+/// not be told from what is counted.
+fn spelled_otherwise(spelled: &str) -> HoldingKind {
+    HoldingKind::NotKept(format!("the web store spells it {spelled}; spell it alike in the till and in the web store"))
 }
 
 /// One group of filters that names SKUs. A SKU with a comma cannot stand in a list.

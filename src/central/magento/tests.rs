@@ -117,7 +117,8 @@ async fn holdings_tell_known_from_unknown_and_from_what_has_no_quantity() {
     let mut held = shop(&store).holdings(&asked).await.unwrap();
     held.sort_by_key(|holding| asked.iter().position(|sku| *sku == holding.sku));
     let kinds: Vec<HoldingKind> = held.into_iter().map(|holding| holding.kind).collect();
-    assert_eq!(kinds[0], HoldingKind::Kept(Some(7.into()), None), "SKUs are matched without regard to case");
+    let spelled = |kind: &HoldingKind| matches!(kind, HoldingKind::NotKept(why) if why.contains("spells it SKU-020"));
+    assert!(spelled(&kinds[0]), "matched without regard to case, and its orders could not be told: {:?}", kinds[0]);
     assert_eq!(kinds[1], HoldingKind::Kept(Some(8.into()), None));
     assert_eq!(kinds[2], HoldingKind::Kept(None, None));
     assert!(matches!(&kinds[3], HoldingKind::NotKept(why) if why.contains("configurable")), "{:?}", kinds[3]);

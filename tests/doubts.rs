@@ -1,0 +1,255 @@
+//! What a harsh reviewer tried: clocks that were wrong, stores that act by themselves, files that come again. Each of these
+//! once went wrong.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop, loudly")]
+
+mod shop;
+
+use jiff::SignedDuration;
+use shop::TestShop;
+use tillbridge::demo::faults::{Count, Fault};
+use tillbridge::demo::magento::{Mode, Refund};
+use tillbridge::demo::seed;
+use tillbridge::ledger::exports::ExportState;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_set_back_refuses_no_exports() {
+    let mut shop = TestShop::open(Mode::Msi).await;
+    shop.clock.advance(SignedDuration::from_hours(24)); // wrong date on the PC
+    shop.export_and_look("first.csv");
+    shop.deliver().await;
+    shop.clock.advance(SignedDuration::from_hours(-24)); // NTP puts it right
+    shop.till.sell("1001", 8.into());
+    shop.export_and_look("second.csv");
+    shop.pass_time(600);
+    shop.deliver().await;
+    shop.till.sell("1001", 1.into());
+    shop.export_and_look("third.csv");
+    shop.pass_time(600);
+    shop.deliver().await;
+    assert_eq!((shop.last_export(), shop.sellable("1001")), (ExportState::Admitted, 1.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_is_created_in_the_store_later_gets_its_count() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.till.count("NEW-1", "New", 3.into());
+    shop.export_and_look("a.csv");
+    shop.deliver().await;
+    shop.pass_time(600);
+    shop.magento.with(|b| {
+        b.add_product(
+            "NEW-1",
+            "New",
+            tillbridge::demo::magento::ProductKind::Simple { parent: None },
+            rust_decimal::Decimal::ONE,
+        );
+        b.write_sources(&[tillbridge::demo::magento::SourceWrite {
+            sku: "NEW-1".into(),
+            source: seed::SOURCE.into(),
+            quantity: 50.into(),
+            in_stock: true,
+        }])
+        .unwrap();
+    });
+    shop.till.sell("NEW-1", 1.into());
+    shop.export_and_look("b.csv");
+    shop.deliver().await;
+    shop.pass_time(3 * 86_400);
+    shop.deliver().await;
+    assert_eq!(shop.sellable("NEW-1"), 2.into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_puts_back_by_itself_is_noticed_with_msi() {
+    for mode in [Mode::Msi, Mode::Legacy] {
+        let mut shop = TestShop::in_business(mode).await;
+        let order = shop.place("1001", 1);
+        shop.pull().await;
+        shop.write_orders();
+        shop.till_takes_all();
+        shop.pass_time(120);
+        shop.export_and_look("after.csv");
+        shop.deliver().await;
+        shop.magento.with(|b| b.invoice(order.entity_id, None)).unwrap();
+        shop.ship(&order);
+        shop.pull().await;
+        shop.deliver().await;
+        assert_eq!(shop.sellable("1001"), 9.into());
+        shop.pass_time(10);
+        let row = shop.magento.with(|b| b.order(order.entity_id).unwrap().rows[0].id);
+        shop.magento
+            .with(|b| b.refund(order.entity_id, &Refund { lines: None, returned: vec![row], shipping: false }))
+            .unwrap();
+        shop.pull().await;
+        shop.deliver().await;
+        shop.pass_time(3600);
+        shop.export_and_look("later.csv");
+        shop.deliver().await;
+        assert_eq!(shop.sellable("1001"), 9.into(), "{mode:?}: the till counts 9");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notes_of_orders_that_fail_do_not_hold_up_stock() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    for _ in 0..30 {
+        shop.place("1003", 1);
+    }
+    shop.pull().await;
+    shop.write_orders();
+    shop.till_takes_all();
+    shop.server.faults.set_for("comments", Fault::ServerError, Count::UntilCleared);
+    shop.till.sell("1001", 8.into());
+    shop.export_and_look("x.csv");
+    shop.till_takes_all();
+    for _ in 0..20 {
+        shop.pass_time(30);
+        shop.deliver().await;
+        if shop.sellable("1001") == 2.into() {}
+    }
+    assert_eq!(shop.sellable("1001"), 2.into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_bytes_again_prove_nothing_new() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.place("1001", 1);
+    shop.pull().await;
+    shop.write_orders();
+    shop.till_takes_all();
+    shop.pass_time(120);
+    let bytes = std::fs::read(shop.till.export.join("first.csv")).unwrap();
+    shop.put_export("again.csv", &bytes); // a copy job ran, the export job did not
+    shop.deliver().await;
+    assert_eq!(shop.sellable("1001"), 9.into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_decimal_places_than_the_store_keeps_are_no_drift() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    let text = String::from_utf8(std::fs::read(shop.till.export.join("first.csv")).unwrap()).unwrap();
+    let text = text.replace("Teapot white,10", "Teapot white,9.123456");
+    shop.put_export("dec.csv", text.as_bytes());
+    for _ in 0..10 {
+        shop.deliver().await;
+        shop.pass_time(400);
+    }
+    assert_eq!(shop.due(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_writes_stay_reported_while_orders_can_be_read() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.server.faults.set_for("POST /V1/inventory/source-items", Fault::Unauthorised, Count::UntilCleared);
+    shop.till.sell("1001", 8.into());
+    shop.export_and_look("x.csv");
+    shop.deliver().await;
+    assert!(shop.conditions().contains(&"store_refuses".to_owned()));
+    shop.pass_time(5);
+    shop.pull().await;
+    assert!(shop.conditions().contains(&"store_refuses".to_owned()), "{:?}", shop.conditions());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn items_that_differ_in_capitals_are_not_written_and_are_named() {
+    let mut shop = TestShop::in_business(Mode::Legacy).await;
+    let text = String::from_utf8(std::fs::read(shop.till.export.join("first.csv")).unwrap()).unwrap();
+    let low = text.replace("TEE-RED", "tee-red");
+    shop.put_export("low.csv", low.as_bytes());
+    shop.deliver().await;
+    shop.place("TEE-RED", 3); // 8 on the shelf, the till has not got it yet
+    shop.pull().await;
+    shop.deliver().await;
+    assert_eq!(shop.sellable("TEE-RED"), 5.into());
+    shop.pass_time(60);
+    let plus = low
+        .lines()
+        .map(|l| if l.starts_with("tee-red") { l.rsplit_once(',').unwrap().0.to_owned() + ",9" } else { l.to_owned() })
+        .collect::<Vec<_>>()
+        .join("\r\n");
+    shop.put_export("low2.csv", plus.as_bytes()); // one piece of goods-in
+    shop.pass_time(31 * 60);
+    shop.look();
+    shop.deliver().await;
+    // One could still be sold; which of the two is meant is not guessed.
+    assert_eq!(shop.sellable("TEE-RED"), 5.into());
+    assert!(shop.condition_text("items_not_taken").contains("spells it TEE-RED"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_is_never_zero_even_where_missing_items_are() {
+    let mut shop = TestShop::open(Mode::Msi).await;
+    shop.set_missing_zero();
+    shop.export_and_look("first.csv");
+    shop.deliver().await;
+    let text = String::from_utf8(std::fs::read(shop.till.export.join("first.csv")).unwrap()).unwrap();
+    shop.put_export("bad.csv", text.replace("Teapot white,10", "Teapot white,10+").as_bytes());
+    shop.deliver().await;
+    assert_eq!(shop.sellable("1001"), 10.into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_puts_back_by_itself_is_noticed_without_msi() {
+    let mut shop = TestShop::in_business(Mode::Legacy).await;
+    let order = shop.place("1001", 1);
+    shop.pull().await;
+    shop.write_orders();
+    shop.till_takes_all();
+    shop.pass_time(120);
+    shop.export_and_look("after.csv");
+    shop.deliver().await;
+    shop.magento.with(|b| b.invoice(order.entity_id, None)).unwrap();
+    shop.ship(&order);
+    shop.pull().await;
+    shop.deliver().await;
+    shop.pass_time(10);
+    let row = shop.magento.with(|b| b.order(order.entity_id).unwrap().rows[0].id);
+    shop.magento
+        .with(|b| b.refund(order.entity_id, &Refund { lines: None, returned: vec![row], shipping: false }))
+        .unwrap();
+    shop.pull().await;
+    shop.deliver().await;
+    assert_eq!(shop.sellable("1001"), 9.into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_under_a_wrong_clock_postpones_nothing_for_a_day() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.till.sell("1001", 8.into());
+    shop.export_and_look("x.csv");
+    shop.clock.advance(SignedDuration::from_hours(24));
+    shop.server.faults.set_for("POST /V1/inventory/source-items", Fault::ServerError, Count::Next(1));
+    shop.deliver().await;
+    shop.clock.advance(SignedDuration::from_hours(-24));
+    for _ in 0..20 {
+        shop.pass_time(600);
+        shop.deliver().await;
+    }
+    assert_eq!(shop.sellable("1001"), 2.into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_truncated_export_does_not_keep_a_good_older_one_away() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.till.sell("1001", 8.into());
+    let good = shop.till.export("b.csv").unwrap();
+    std::fs::File::options().write(true).open(&good).unwrap().set_modified(shop::modified(shop.clock_now())).unwrap();
+    shop.pass_time(2);
+    let bad = shop.till.export.join("c.csv");
+    std::fs::write(&bad, "SKU,Description,Qty\r\n1002,Teapot,6\r\n").unwrap();
+    std::fs::File::options().write(true).open(&bad).unwrap().set_modified(shop::modified(shop.clock_now())).unwrap();
+    shop.look();
+    shop.deliver().await;
+    assert_eq!(shop.sellable("1001"), 2.into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_settings_are_applied_at_the_next_start() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.config.stock.buffer = 4.into();
+    shop.die_and_restart();
+    shop.export_and_look("same_again.csv");
+    shop.deliver().await;
+    assert_eq!(shop.sellable("1001"), 6.into());
+}
