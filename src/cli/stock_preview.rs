@@ -206,7 +206,7 @@ fn compute(
 
 /// What the figures would be if the export were admitted now, with every order subtracted that has no evidence.
 fn as_if_admitted(timing: Timing, rules: &Rules, now: Timestamp) -> Result<AdmittedSnapshot, CliError> {
-    let candidate = Candidate { export: ExportId(0), timing, skus: 0, zeroed: 0, approved: true, repeats_last: false };
+    let candidate = Candidate { export: ExportId(0), timing, skus: 0, zeroed: 0, approved: true };
     match gate::admit(&candidate, &Facts::default(), &Rules { policy: Policy::Adjust, ..*rules }, now) {
         Verdict::Admit { snapshot, .. } => Ok(snapshot),
         Verdict::Hold { .. } | Verdict::Refuse(_) => {

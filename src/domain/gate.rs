@@ -51,8 +51,6 @@ pub struct Candidate {
     pub zeroed: u64,
     /// Has a person approved it in spite of the shrink guard?
     pub approved: bool,
-    /// Is it, byte for byte, the export that counts already?
-    pub repeats_last: bool,
 }
 
 /// The export admitted last.
@@ -64,8 +62,6 @@ pub struct LastAdmitted {
     pub skus: u64,
     /// SKUs in stock (above zero) in it.
     pub in_stock: u64,
-    /// Orders taken by then were deducted in it.
-    pub evidence_until: Option<Timestamp>,
 }
 
 /// A published order file, seen from the gate.
@@ -223,26 +219,12 @@ pub fn admit(candidate: &Candidate, facts: &Facts, rules: &Rules, now: Timestamp
         );
     }
     if reasons.is_empty() {
-        let evidence_until = evidence_until(candidate, facts, rules);
+        let evidence_until = began.map(|began| began.saturating_sub(rules.settle).unwrap_or(Timestamp::MIN));
         let snapshot = AdmittedSnapshot { export: candidate.export, evidence_until };
         return Verdict::Admit { snapshot, unproved: unproved.into_iter().map(|order| order.number.clone()).collect() };
     }
     let until = patience_ends.filter(|_| !reasons.iter().any(HoldReason::is_shrink));
     Verdict::Hold { reasons, until }
-}
-
-/// Orders taken by then were deducted in the export.
-///
-/// The same bytes again, without a time of their own, may be an old file that was copied once more: then they prove no
-/// more than they did the first time.
-fn evidence_until(candidate: &Candidate, facts: &Facts, rules: &Rules) -> Option<Timestamp> {
-    match &facts.last {
-        Some(last) if candidate.repeats_last && candidate.timing.declared.is_none() => last.evidence_until,
-        Some(_) | None => {
-            let began = candidate.timing.began_not_before()?;
-            Some(began.saturating_sub(rules.settle).unwrap_or(Timestamp::MIN))
-        }
-    }
 }
 
 /// When the gate stops waiting for evidence. `None`: never.
@@ -292,7 +274,7 @@ mod tests {
     fn export_of(second: i64) -> Candidate {
         let timing =
             Timing { declared: Some(at(second)), first_seen: at(second + 5), last_absent: None, modified: None };
-        Candidate { export: ExportId(1), timing, skus: 100, zeroed: 0, approved: false, repeats_last: false }
+        Candidate { export: ExportId(1), timing, skus: 100, zeroed: 0, approved: false }
     }
 
     fn waiting(published: i64, taken: Option<i64>) -> Facts {
@@ -352,7 +334,7 @@ mod tests {
 
     #[test]
     fn an_export_older_than_the_last_is_refused() {
-        let last = LastAdmitted { timing: export_of(2000).timing, skus: 100, in_stock: 100, evidence_until: None };
+        let last = LastAdmitted { timing: export_of(2000).timing, skus: 100, in_stock: 100 };
         let facts = Facts { last: Some(last), ..Facts::default() };
         let verdict = admit(&export_of(1000), &facts, &rules(Policy::Adjust), at(2010));
         assert_eq!(verdict, Verdict::Refuse(RefuseReason::OlderThanTheLast { last: at(2000) }));
@@ -362,25 +344,8 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bytes_again_prove_no_more_than_the_first_time_unless_they_say_a_time_themselves() {
-        let first = export_of(1000);
-        let last = LastAdmitted { timing: first.timing, skus: 100, in_stock: 100, evidence_until: Some(at(940)) };
-        let facts = Facts { last: Some(last), ..Facts::default() };
-        let seen =
-            Timing { declared: None, first_seen: at(5000), last_absent: Some(at(4995)), modified: Some(at(4999)) };
-        let again = Candidate { timing: seen, repeats_last: true, ..first };
-        let until = |candidate: &Candidate| match admit(candidate, &facts, &rules(Policy::Hold), at(5010)) {
-            Verdict::Admit { snapshot, .. } => snapshot.evidence_until(),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(until(&again), Some(at(940)));
-        assert_eq!(until(&Candidate { repeats_last: false, ..again }), Some(at(4995 - 60)));
-        assert_eq!(until(&Candidate { timing: Timing { declared: Some(at(4990)), ..seen }, ..again }), Some(at(4930)));
-    }
-
-    #[test]
     fn a_shrunken_export_waits_for_a_person_or_for_a_better_one() {
-        let last = LastAdmitted { timing: export_of(0).timing, skus: 100, in_stock: 90, evidence_until: None };
+        let last = LastAdmitted { timing: export_of(0).timing, skus: 100, in_stock: 90 };
         let facts = Facts { last: Some(last), ..Facts::default() };
         let half = Candidate { skus: 79, zeroed: 46, ..export_of(1000) };
         let verdict = admit(&half, &facts, &rules(Policy::HoldThenAdjust), at(1_000_000));

@@ -19,7 +19,7 @@ fn at(second: i64) -> Timestamp {
 /// An export that began at `second`, through the gate.
 fn admitted(second: i64) -> AdmittedSnapshot {
     let timing = Timing { declared: Some(at(second)), first_seen: at(second), last_absent: None, modified: None };
-    let candidate = Candidate { export: ExportId(1), timing, skus: 1, zeroed: 0, approved: false, repeats_last: false };
+    let candidate = Candidate { export: ExportId(1), timing, skus: 1, zeroed: 0, approved: false };
     let rules = Rules {
         policy: Policy::Adjust,
         hold_at_most: SignedDuration::ZERO,

@@ -48,8 +48,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Verdict> {
         self.read("ask the gate", |tx| {
-            let candidate =
-                Candidate { export: ExportId(0), timing, skus, zeroed, approved: false, repeats_last: false };
+            let candidate = Candidate { export: ExportId(0), timing, skus, zeroed, approved: false };
             Ok(gate::admit(&candidate, &facts_in(tx, ExportId(0))?, rules, now))
         })
     }
@@ -69,18 +68,16 @@ pub(crate) fn admitted_in(tx: &Transaction<'_>) -> Result<Option<AdmittedSnapsho
 }
 
 fn candidate_in(tx: &Transaction<'_>, id: ExportId) -> Result<Candidate> {
-    let (timing, skus, zeroed, approved, repeats_last): (String, i64, i64, bool, bool) = tx
+    let (timing, skus, zeroed, approved): (String, i64, i64, bool) = tx
         .query_row(
-            "SELECT timing, skus, zeroed, approved_by IS NOT NULL,
-               EXISTS (SELECT 1 FROM export last WHERE last.state = 'admitted' AND last.fingerprint = export.fingerprint)
-             FROM export WHERE id = ?1 AND state = 'held'",
+            "SELECT timing, skus, zeroed, approved_by IS NOT NULL FROM export WHERE id = ?1 AND state = 'held'",
             [id.0],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )
         .doing("read a held export")?;
     let timing = parse_timing(id, &timing)?;
     let (skus, zeroed) = (skus.unsigned_abs(), zeroed.unsigned_abs());
-    Ok(Candidate { export: id, timing, skus, zeroed, approved, repeats_last })
+    Ok(Candidate { export: id, timing, skus, zeroed, approved })
 }
 
 /// SKUs in stock in the export that counts, and at zero or below or missing in this one: one pass over both.
@@ -104,19 +101,18 @@ fn parse_timing(id: ExportId, text: &str) -> Result<Timing> {
 }
 
 fn last_in(tx: &Transaction<'_>) -> Result<Option<LastAdmitted>> {
-    const LAST: &str = "SELECT id, timing, skus, in_stock, evidence_until FROM export
+    const LAST: &str = "SELECT id, timing, skus, in_stock FROM export
                         WHERE state = 'admitted' ORDER BY id DESC LIMIT 1";
-    type Columns = (i64, String, i64, i64, Option<i64>);
+    type Columns = (i64, String, i64, i64);
     let last: Option<Columns> = tx
-        .query_row(LAST, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+        .query_row(LAST, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()
         .doing("read the export that counts")?;
-    let Some((id, timing, skus, in_stock, evidence_until)) = last else { return Ok(None) };
+    let Some((id, timing, skus, in_stock)) = last else { return Ok(None) };
     Ok(Some(LastAdmitted {
         timing: parse_timing(ExportId(id), &timing)?,
         skus: skus.unsigned_abs(),
         in_stock: in_stock.unsigned_abs(),
-        evidence_until: evidence_until.map(at_column),
     }))
 }
 
