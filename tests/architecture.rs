@@ -105,3 +105,39 @@ fn every_file_opens_with_what_it_promises_and_stays_readable() {
         assert!(is_test(&path) || lines <= MOST_LINES, "{} has {lines} lines", path.display());
     }
 }
+
+fn readme() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+#[test]
+fn every_promise_of_the_readme_has_a_test_of_its_name() {
+    let readme = readme();
+    let promises = readme.split("## What it promises").nth(1).unwrap().split("\nNot promised").next().unwrap();
+    let tests = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promises.rs")).unwrap();
+    let promises: Vec<&str> = promises.lines().filter_map(|line| line.strip_prefix("- ")).collect();
+    assert!(promises.len() >= 10, "{promises:?}");
+    for promise in promises {
+        let words: Vec<String> =
+            promise.to_lowercase().split_whitespace().map(|word| word.replace(['.', ','], "")).collect();
+        let name = words.join("_").replace('-', "_");
+        assert!(tests.contains(&format!("fn {name}(")), "no test is named {name}");
+    }
+}
+
+#[test]
+fn every_health_condition_stands_in_the_readme_with_what_to_do() {
+    let readme = readme();
+    let mut codes = 0;
+    for (path, text) in all().iter().filter(|(path, _)| !is_test(path)) {
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if line.starts_with("/// Condition:") {
+                let code = lines.next().unwrap().split('"').nth(1).unwrap();
+                assert!(readme.contains(&format!("| `{code}` |")), "{} has {code}, the README has not", path.display());
+                codes += 1;
+            }
+        }
+    }
+    assert!(codes >= 15, "{codes}");
+}

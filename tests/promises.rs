@@ -246,7 +246,7 @@ async fn an_order_cancelled_before_the_till_took_it_is_taken_back() {
 
 /// The harness has no watcher at all, and the folders are configured with `watch = "off"`.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_file_watcher_everything_happens_all_the_same() {
+async fn without_the_file_watcher_everything_happens_all_the_same_only_later() {
     let mut shop = TestShop::in_business(Mode::Msi).await;
     let order = shop.place("1001", 3);
     shop.pull().await;
