@@ -61,7 +61,7 @@ async fn an_item_that_is_created_in_the_store_later_gets_its_count() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_store_puts_back_by_itself_is_noticed_with_msi() {
+async fn what_the_store_puts_back_by_itself_is_noticed() {
     for mode in [Mode::Msi, Mode::Legacy] {
         let mut shop = TestShop::in_business(mode).await;
         let order = shop.place("1001", 1);
@@ -188,30 +188,6 @@ async fn a_row_that_cannot_be_read_is_never_zero_even_where_missing_items_are() 
     shop.put_export("bad.csv", text.replace("Teapot white,10", "Teapot white,10+").as_bytes());
     shop.deliver().await;
     assert_eq!(shop.sellable("1001"), 10.into());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_store_puts_back_by_itself_is_noticed_without_msi() {
-    let mut shop = TestShop::in_business(Mode::Legacy).await;
-    let order = shop.place("1001", 1);
-    shop.pull().await;
-    shop.write_orders();
-    shop.till_takes_all();
-    shop.pass_time(120);
-    shop.export_and_look("after.csv");
-    shop.deliver().await;
-    shop.magento.with(|b| b.invoice(order.entity_id, None)).unwrap();
-    shop.ship(&order);
-    shop.pull().await;
-    shop.deliver().await;
-    shop.pass_time(10);
-    let row = shop.magento.with(|b| b.order(order.entity_id).unwrap().rows[0].id);
-    shop.magento
-        .with(|b| b.refund(order.entity_id, &Refund { lines: None, returned: vec![row], shipping: false }))
-        .unwrap();
-    shop.pull().await;
-    shop.deliver().await;
-    assert_eq!(shop.sellable("1001"), 9.into());
 }
 
 #[tokio::test(flavor = "multi_thread")]
