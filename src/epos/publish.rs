@@ -96,7 +96,7 @@ impl Importing {
                 error,
             )
         };
-        // A leftover may be a second name of a published file, so that it is removed and never written into.
+        // A leftover may be anything, even a second name of a published file: it is removed and never written into.
         remove_if_there(staged).map_err(no_room)?;
         let write = || -> io::Result<()> {
             let mut file = OpenOptions::new().write(true).create_new(true).open(staged)?;
