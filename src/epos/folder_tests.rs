@@ -332,6 +332,19 @@ fn a_withdrawn_order_is_away_and_may_come_back() {
 }
 
 #[test]
+fn a_staged_file_that_is_called_off_is_gone_and_one_that_was_revealed_is_not_claimed_to_be() {
+    let shop = Shop::new();
+    shop.epos.stage(&order("o1.csv", "text")).unwrap();
+    assert!(shop.epos.unstage("o1.csv").unwrap());
+    assert!(shop.epos.unstage("o1.csv").unwrap(), "a crash before it was noted leads to the same answer");
+    assert!(shop.names("import").is_empty());
+    assert_eq!(fs::read(shop.path("import/.tillbridge/o1.csv.withdrawn")).unwrap(), b"", "no customer's data stay");
+    assert_eq!(publish(&shop.epos, &order("o1.csv", "text")).unwrap(), Revealed::Now, "it may come back");
+    assert!(!shop.epos.unstage("o1.csv").unwrap());
+    assert_eq!(shop.names("import"), ["o1.csv"]);
+}
+
+#[test]
 fn whereabouts_are_told_what_waits_waits_and_then_a_refusal_wins() {
     let shop = Shop::new();
     for name in ["w.csv", "d.csv", "r.csv", "g.csv"] {
