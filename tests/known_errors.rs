@@ -558,3 +558,41 @@ async fn an_order_of_vouchers_only_goes_to_the_till() {
     assert_eq!(shop.conditions(), Vec::<String>::new());
     assert_eq!(shop.till_takes_all(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_file_of_the_same_name_in_the_done_folder_proves_nothing_while_ours_still_waits() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.config.epos.done_folder = Some(shop.till.done.clone());
+    std::fs::create_dir_all(&shop.till.done).unwrap();
+    shop.die_and_restart();
+    shop.place("1001", 1);
+    shop.pull().await;
+    shop.write_orders();
+    let name = shop.till.waiting().unwrap()[0].clone();
+    std::fs::write(shop.till.done.join(&name), "from before").unwrap();
+    shop.look_at_orders();
+    assert_eq!((shop.till.waiting().unwrap().len(), shop.states()), (1, vec![OrderState::Published]));
+    assert_eq!(shop.till_takes_all(), 1);
+    assert_eq!(shop.states(), [OrderState::Consumed]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_asked_for_again_while_it_is_on_hold_does_not_stop_the_others() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    let order = shop.place("1001", 1);
+    shop.pull().await;
+    shop.write_orders();
+    shop.pass_time(1);
+    shop.magento.with(|books| books.hold(order.entity_id)).unwrap();
+    shop.pull().await;
+    shop.ledger().ask_for_order(&order.increment_id, true, "ann", shop.clock_now()).unwrap();
+    assert_eq!(shop.till_takes_all(), 1);
+    let other = shop.place("1002", 1);
+    shop.pull().await;
+    shop.write_orders();
+    assert_eq!(shop.till_takes_all(), 1);
+    assert_eq!(shop.states(), [OrderState::Consumed, OrderState::Consumed]);
+    for number in [&order.increment_id, &other.increment_id] {
+        assert_eq!(shop.till.imported().get(number).copied(), Some(1));
+    }
+}

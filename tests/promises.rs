@@ -261,3 +261,66 @@ async fn without_the_file_watcher_everything_happens_all_the_same_only_later() {
     let comments = shop.magento.with(|books| books.order(order.entity_id).unwrap().comments.len());
     assert_eq!(comments, 1, "the store was told once");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_asked_for_again_while_the_till_takes_it_is_not_doubled() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    let order = shop.place("1001", 1);
+    shop.pull().await;
+    shop.write_orders();
+    shop.pass_time(1800);
+    shop.till.import_all().unwrap();
+    shop.ledger().ask_for_order(&order.increment_id, true, "ann", shop.clock_now()).unwrap();
+    shop.write_orders();
+    shop.till_takes_all();
+    assert_eq!(shop.till.imported().get(&order.increment_id).copied(), Some(1));
+    assert_eq!(shop.states(), [OrderState::Consumed]);
+    let id = shop.ledger().order(&order.increment_id).unwrap().unwrap().order.id;
+    let history = shop.ledger().order_history(&id).unwrap();
+    let told = history.iter().filter_map(|entry| entry.detail.as_deref()).any(|text| text.contains("--again"));
+    assert!(told, "{history:?}");
+    // Asking once more, now that it is known to be gone, does write it.
+    shop.ledger().ask_for_order(&order.increment_id, true, "ann", shop.clock_now()).unwrap();
+    shop.write_orders();
+    assert_eq!(shop.till.waiting().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_cancelled_while_its_file_was_staged_is_never_shown_to_the_till() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    let order = shop.place("1001", 1);
+    shop.pull().await;
+    shop.agent().epos.die_at(Step::BeforeReveal);
+    shop.write_orders();
+    shop.die_and_restart();
+    shop.cancel(&order);
+    shop.pull().await;
+    shop.write_orders();
+    let id = shop.ledger().order(&order.increment_id).unwrap().unwrap().order.id;
+    let files = shop.ledger().files_of(&id).unwrap();
+    assert!(files.iter().all(|file| file.visible_at.is_none()), "it was visible for a moment: {files:?}");
+    assert_eq!((files[0].state.as_str(), shop.states()), ("withdrawn", vec![OrderState::Withdrawn]));
+    let staged = std::fs::read_dir(shop.config.epos.staging()).unwrap();
+    let left = staged.filter(|entry| entry.as_ref().unwrap().path().extension() == Some("staged".as_ref()));
+    assert_eq!(left.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_cancelled_after_its_file_was_revealed_by_an_agent_that_died_is_taken_back_or_proved_taken() {
+    for till_is_quick in [true, false] {
+        let mut shop = TestShop::in_business(Mode::Msi).await;
+        let order = shop.place("1001", 1);
+        shop.pull().await;
+        shop.agent().epos.die_at(Step::AfterReveal);
+        shop.write_orders();
+        if till_is_quick {
+            shop.till.import_all().unwrap();
+        }
+        shop.die_and_restart();
+        shop.cancel(&order);
+        shop.pull().await;
+        shop.look_at_orders();
+        let expected = if till_is_quick { OrderState::Consumed } else { OrderState::Withdrawn };
+        assert_eq!((shop.states(), shop.till.waiting().unwrap().len()), (vec![expected], 0));
+    }
+}

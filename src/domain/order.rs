@@ -215,9 +215,11 @@ impl OrderState {
         use OrderState as S;
         match (self, event) {
             (S::Received | S::Failed | S::Withdrawn, E::Published) => Ok(S::Published),
-            // A file that went while we were restarting or being told of a refusal was taken all the same.
-            (S::Published | S::Rejected, E::Taken) => Ok(S::Consumed),
-            (S::Published | S::Consumed, E::Refused) => Ok(S::Rejected),
+            // A visible file can be taken or refused whatever we meant to do meanwhile: it went while we were restarting,
+            // were being told of a refusal, or were asked to write the order again.
+            (S::Published | S::Rejected | S::Received | S::Failed | S::Withdrawn, E::Taken) => Ok(S::Consumed),
+            // Some tills take a file away first and refuse it later.
+            (_, E::Refused) => Ok(S::Rejected),
             (S::Received | S::Published | S::Failed | S::Rejected, E::Withdrawn) => Ok(S::Withdrawn),
             (S::Received, E::Unwritable) => Ok(S::Failed),
             (S::Consumed | S::Acknowledged, E::Acknowledged) => Ok(S::Acknowledged),
@@ -303,6 +305,16 @@ mod tests {
             assert_eq!(state.after(OrderEvent::Changed), Ok(state));
             assert_eq!(state.after(OrderEvent::AskedFor), Ok(OrderState::Received));
         }
+    }
+
+    #[test]
+    fn a_file_that_is_still_visible_may_be_taken_or_refused_whatever_was_wanted_meanwhile() {
+        for state in [OrderState::Received, OrderState::Published, OrderState::Failed, OrderState::Withdrawn] {
+            assert_eq!(state.after(OrderEvent::Taken), Ok(OrderState::Consumed));
+            assert_eq!(state.after(OrderEvent::Refused), Ok(OrderState::Rejected));
+        }
+        assert_eq!(OrderState::Acknowledged.after(OrderEvent::Refused), Ok(OrderState::Rejected), "refused later");
+        assert!(OrderState::Acknowledged.after(OrderEvent::Taken).is_err(), "nothing is taken twice");
     }
 
     #[test]

@@ -139,6 +139,10 @@ impl Epos for FolderEpos {
         self.importing.reveal(name)
     }
 
+    fn unstage(&self, name: &str) -> Result<bool, EposError> {
+        self.importing.unstage(name)
+    }
+
     fn withdraw(&self, name: &str) -> Result<Withdrawal, EposError> {
         self.importing.withdraw(name)
     }

@@ -96,7 +96,7 @@ impl Importing {
                 error,
             )
         };
-        // A leftover may be a second name of a published file, so that it is removed and never written into.
+        // A leftover may be anything, even a second name of a published file: it is removed and never written into.
         remove_if_there(staged).map_err(no_room)?;
         let write = || -> io::Result<()> {
             let mut file = OpenOptions::new().write(true).create_new(true).open(staged)?;
@@ -115,16 +115,27 @@ impl Importing {
 
     /// Takes a file away from the till.
     pub(super) fn withdraw(&self, name: &str) -> Result<Withdrawal, EposError> {
+        let taken_away = self.take_away(name, &self.import, &self.import.join(name))?;
+        Ok(if taken_away { Withdrawal::Withdrawn } else { Withdrawal::Gone })
+    }
+
+    /// Removes a staged file; `false`: it was revealed before.
+    pub(super) fn unstage(&self, name: &str) -> Result<bool, EposError> {
+        self.take_away(name, &self.staging, &self.staged(name))
+    }
+
+    /// Takes a file of ours out of `folder`; `false`: it was not there, and no earlier call had taken it away.
+    fn take_away(&self, name: &str, folder: &Path, target: &Path) -> Result<bool, EposError> {
         check_name(name)?;
         self.make_sure_of_folder()?;
-        let (target, away) = (self.import.join(name), self.staging.join(format!("{name}{WITHDRAWN}")));
+        let away = self.staging.join(format!("{name}{WITHDRAWN}"));
         made(self.staging.clone())?;
-        match move_away(&target, &away) {
+        match move_away(target, &away) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.make_sure_of_folder()?;
-                // An earlier withdrawal had come that far.
-                return Ok(if away.is_file() { Withdrawal::Withdrawn } else { Withdrawal::Gone });
+                // An earlier call had come that far.
+                return Ok(away.is_file());
             }
             Err(error) => {
                 let what = format!("cannot take {} away; the till may be reading it", target.display());
@@ -132,9 +143,9 @@ impl Importing {
             }
         }
         // What stays is the empty file, as proof for a second attempt; the customer's data go at once.
-        let cleaned = sync_folder(&self.import).and_then(|()| OpenOptions::new().write(true).open(&away)?.set_len(0));
+        let cleaned = sync_folder(folder).and_then(|()| OpenOptions::new().write(true).open(&away)?.set_len(0));
         cleaned.map_err(|error| passing(format!("{name} is away from the till, but a trace of it stays"), error))?;
-        Ok(Withdrawal::Withdrawn)
+        Ok(true)
     }
 
     /// Makes sure that the import folder is the one that was marked.

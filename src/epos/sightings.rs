@@ -1,7 +1,8 @@
 //! Where published order files are now.
 //!
 //! Promises: one listing per folder; the import folder is listed first, so that a file on its way to another folder is
-//! seen at least once; a folder that cannot be listed, or is not the one it was, makes the whole look fail.
+//! seen at least once; what is still there waits, whatever lies elsewhere under its name; a folder that cannot be listed,
+//! or is not the one it was, makes the whole look fail.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -33,12 +34,13 @@ pub(super) fn look(
     let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings)?;
     let sign = |name: &String| {
         let key = name.to_lowercase();
-        if rejected.contains(&key) {
+        // What still waits was not taken, whatever an earlier file of that name left elsewhere.
+        if waiting.contains(&key) {
+            Sign::Waiting
+        } else if rejected.contains(&key) {
             Sign::Rejected
         } else if done.contains(&key) {
             Sign::MovedToDone
-        } else if waiting.contains(&key) {
-            Sign::Waiting
         } else {
             Sign::Gone
         }

@@ -118,26 +118,21 @@ fn explained(error: io::Error, from: &Path, to: &Path) -> io::Error {
     error
 }
 
-#[expect(clippy::disallowed_methods, reason = "the target is a private name of ours; replacing a leftover is wanted")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the target is a name that only we write, looked at first or a leftover of ours"
+)]
 fn plain_rename(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
 }
 
-/// For volumes without hard links (FAT, some shares): looks first. Only we write these names, so that the moment
-/// between look and rename belongs to nobody else.
+/// Where the system has no rename that refuses a taken name: looks first, then renames in one step. Only we write these
+/// names, so that the moment between look and rename belongs to nobody else. A second name (a hard link) and then the
+/// removal of the first would be two steps: a crash between them leaves a file that the till took in staging as well.
 fn look_then_rename(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(to) {
         Ok(_) => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => plain_rename(from, to),
-        Err(error) => Err(error),
-    }
-}
-
-/// A second name, then the first one removed: creating a link refuses a name that is taken.
-fn link_then_remove(from: &Path, to: &Path) -> io::Result<()> {
-    match std::fs::hard_link(from, to) {
-        Ok(()) => std::fs::remove_file(from),
-        Err(error) if os::has_no_links(&error) => look_then_rename(from, to),
         Err(error) => Err(error),
     }
 }
@@ -157,14 +152,14 @@ mod os {
         use rustix::io::Errno;
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
             // Old kernels and some shares do not know the flag.
-            Err(Errno::INVAL | Errno::NOSYS) => super::link_then_remove(from, to),
+            Err(Errno::INVAL | Errno::NOSYS) => super::look_then_rename(from, to),
             other => other.map_err(io::Error::from),
         }
     }
 
     #[cfg(not(target_os = "linux"))]
     pub(super) fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
-        super::link_then_remove(from, to)
+        super::look_then_rename(from, to)
     }
 
     pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
@@ -195,13 +190,6 @@ mod os {
     pub(super) fn is_held_by_another(error: &io::Error) -> bool {
         error.raw_os_error() == Some(rustix::io::Errno::TXTBSY.raw_os_error())
     }
-
-    pub(super) fn has_no_links(error: &io::Error) -> bool {
-        // FAT answers EPERM, some shares ENOTSUP or ENOSYS.
-        use rustix::io::Errno;
-        let told = error.raw_os_error();
-        [Errno::PERM, Errno::NOTSUP, Errno::NOSYS].iter().any(|errno| told == Some(errno.raw_os_error()))
-    }
 }
 
 #[cfg(windows)]
@@ -219,11 +207,9 @@ mod os {
     const ACCESS_DENIED: i32 = 5;
     /// ERROR_SHARING_VIOLATION.
     const SHARING_VIOLATION: i32 = 32;
-    /// ERROR_INVALID_FUNCTION and ERROR_NOT_SUPPORTED: the volume has no hard links.
-    const NO_LINKS: [i32; 2] = [1, 50];
 
     pub(super) fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
-        super::link_then_remove(from, to)
+        super::look_then_rename(from, to)
     }
 
     pub(super) fn sync_folder(_path: &Path) -> io::Result<()> {
@@ -257,10 +243,6 @@ mod os {
     pub(super) fn is_held_by_another(error: &io::Error) -> bool {
         matches!(error.raw_os_error(), Some(ACCESS_DENIED | SHARING_VIOLATION))
     }
-
-    pub(super) fn has_no_links(error: &io::Error) -> bool {
-        error.raw_os_error().is_some_and(|code| NO_LINKS.contains(&code))
-    }
 }
 
 #[cfg(test)]
@@ -273,7 +255,7 @@ mod tests {
         let (from, to) = (folder.path().join("a"), folder.path().join("b"));
         std::fs::write(&from, "new").unwrap();
         std::fs::write(&to, "old").unwrap();
-        for step in [rename_without_replacing, link_then_remove, look_then_rename] {
+        for step in [rename_without_replacing, look_then_rename] {
             assert_eq!(step(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
             assert_eq!(std::fs::read_to_string(&to).unwrap(), "old");
             assert_eq!(std::fs::read_to_string(&from).unwrap(), "new");
@@ -283,7 +265,7 @@ mod tests {
     #[test]
     fn every_way_of_renaming_moves_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        for step in [rename_without_replacing, link_then_remove, look_then_rename, move_away] {
+        for step in [rename_without_replacing, look_then_rename, move_away] {
             let (from, to) = (folder.path().join("a"), folder.path().join("b"));
             std::fs::write(&from, "new").unwrap();
             step(&from, &to).unwrap();

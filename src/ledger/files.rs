@@ -6,7 +6,7 @@
 //! till may have taken it since; it counts as visible from the moment of staging. It is never written a second time.
 
 use jiff::Timestamp;
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use super::orders::{AGENT, hex, move_order};
@@ -40,6 +40,8 @@ pub struct OpenFile {
     pub copy: u32,
     /// How far it is.
     pub state: FileState,
+    /// Has its order nothing left to book?
+    pub void: bool,
     /// SHA-256 of its bytes.
     pub sha256: String,
     /// When it was planned.
@@ -77,8 +79,11 @@ impl Ledger {
     /// A failure of SQLite.
     pub fn file_planned(&self, order: &OrderId, copy: u32, file: &OrderFile, now: Timestamp) -> Result<()> {
         self.write("plan an order file", |tx| {
-            tx.execute("DELETE FROM order_file_units WHERE name IN (SELECT name FROM order_file WHERE name = ?1 AND state = 'planned')", [&file.name])?;
-            tx.execute("DELETE FROM order_file WHERE name = ?1 AND state = 'planned'", [&file.name])?;
+            // What no till can have seen is planned anew under the same name.
+            let unseen = "name = ?1 AND (state = 'planned' OR (state = 'withdrawn' AND visible_at IS NULL))";
+            let of_unseen = format!("name IN (SELECT name FROM order_file WHERE {unseen})");
+            tx.execute(&format!("DELETE FROM order_file_units WHERE {of_unseen}"), [&file.name])?;
+            tx.execute(&format!("DELETE FROM order_file WHERE {unseen}"), [&file.name])?;
             tx.execute(
                 "INSERT INTO order_file (name, order_id, copy, sha256, bytes, state, planned_at) VALUES (?1, ?2, ?3, ?4, ?5, 'planned', ?6)",
                 params![file.name, order.0, copy, fingerprint(&file.bytes), file.bytes.len() as i64, micros(now)],
@@ -157,13 +162,37 @@ impl Ledger {
         })
     }
 
-    /// Ends an older file of an order that a person asked for again: `withdrawn`, or `lost` where nobody knows.
+    /// Notes that a file was removed from staging before the till could see it, because its order was cancelled.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or an order in a state that forbids it.
+    pub fn file_unstaged(&self, file: &OpenFile, now: Timestamp) -> Result<()> {
+        self.transact("note an order that was never shown", |tx| {
+            end_file(tx, &file.name, "withdrawn", now, "removed before the till could see it")?;
+            let why = "cancelled in the web store before the till could see it";
+            move_order(tx, &file.order, OrderEvent::Withdrawn, Some(why), AGENT, now)
+        })
+    }
+
+    /// An order was asked for again, and its older file had left the import folder by then: the till may have booked
+    /// it. The order stays published until there is evidence.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or an order in a state that forbids it.
+    pub fn order_may_be_taken(&self, order: &OrderId, name: &str, now: Timestamp) -> Result<()> {
+        let why = format!(
+            "not written again: {name} left the import folder meanwhile, so the till took it or it was lost; if the till does not show the order, ask for it with --again once more"
+        );
+        self.transact("put an order back", |tx| move_order(tx, order, OrderEvent::Published, Some(&why), AGENT, now))
+    }
+
+    /// Ends an older file of an order that a person asked for again; it was taken back from the import folder.
     ///
     /// # Errors
     /// A failure of SQLite.
-    pub fn file_superseded(&self, name: &str, ended: &str, now: Timestamp) -> Result<()> {
+    pub fn file_superseded(&self, name: &str, now: Timestamp) -> Result<()> {
         self.transact("end an older order file", |tx| {
-            end_file(tx, name, ended, now, "written again on a person's word")
+            end_file(tx, name, "withdrawn", now, "taken back, and written again on a person's word")
         })
     }
 
@@ -173,16 +202,24 @@ impl Ledger {
     /// A failure of SQLite.
     pub fn open_files(&self) -> Result<Vec<OpenFile>> {
         self.read("list open order files", |tx| {
-            let mut found = tx
-                .prepare_cached(
-                    "SELECT f.name, f.order_id, o.number, f.copy, f.state, f.sha256, f.planned_at, f.visible_at
-                     FROM order_file f JOIN web_order o ON o.id = f.order_id
-                     WHERE f.state IN ('planned', 'staged', 'visible') AND NOT EXISTS
-                       (SELECT 1 FROM order_file g WHERE g.order_id = f.order_id AND g.copy > f.copy)
-                     ORDER BY f.planned_at, f.name",
-                )
-                .doing("list open order files")?;
+            let sql = format!(
+                "{OPEN} WHERE f.state IN ('planned', 'staged', 'visible') AND {NEWEST} ORDER BY f.planned_at, f.name"
+            );
+            let mut found = tx.prepare_cached(&sql).doing("list open order files")?;
             found.query_map([], open_file).and_then(Iterator::collect).doing("list open order files")
+        })
+    }
+
+    /// A staged file by its name.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn staged_file(&self, name: &str) -> Result<Option<OpenFile>> {
+        self.read("read an order file", |tx| {
+            let sql = format!("{OPEN} WHERE f.name = ?1 AND f.state = 'staged'");
+            tx.prepare_cached(&sql)
+                .and_then(|mut found| found.query_row([name], open_file).optional())
+                .doing("read an order file")
         })
     }
 
@@ -236,6 +273,12 @@ pub(crate) fn unproved_in(tx: &Transaction<'_>) -> Result<Vec<PublishedOrder>> {
     orders.and_then(Iterator::collect).doing("list unproved orders")
 }
 
+const OPEN: &str = "SELECT f.name, f.order_id, o.number, f.copy, f.state, f.sha256, f.planned_at, f.visible_at, o.void
+     FROM order_file f JOIN web_order o ON o.id = f.order_id";
+
+/// No later file of the same order was planned.
+const NEWEST: &str = "NOT EXISTS (SELECT 1 FROM order_file g WHERE g.order_id = f.order_id AND g.copy > f.copy)";
+
 fn open_file(row: &Row<'_>) -> rusqlite::Result<OpenFile> {
     let state = match row.get::<_, String>(4)?.as_str() {
         "visible" => FileState::Visible,
@@ -251,6 +294,7 @@ fn open_file(row: &Row<'_>) -> rusqlite::Result<OpenFile> {
         sha256: row.get(5)?,
         planned_at: at_column(row.get(6)?),
         visible_at: row.get::<_, Option<i64>>(7)?.map(at_column),
+        void: row.get(8)?,
     })
 }
 

@@ -235,7 +235,7 @@ fn refuse_doubling(found: &JournalledOrder, again: bool) -> Result<()> {
     let not_possible = |why: String| Err(LedgerError::NotPossible(why));
     match found.state {
         OrderState::Published if !again => not_possible(format!(
-            "order {number} lies in the till's import folder already; if the till lost it, delete that file and ask with --again"
+            "order {number} lies in the till's import folder already; with --again the agent takes that file back first and writes a new one"
         )),
         OrderState::Consumed | OrderState::Acknowledged if !again => not_possible(format!(
             "order {number} was taken by the till ({}); writing it once more may book it twice. If the till really lost it: --again",

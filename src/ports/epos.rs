@@ -66,6 +66,13 @@ pub trait Epos: Send + Sync {
     /// When nothing became visible: no access, or another file has that name already.
     fn reveal(&self, name: &str) -> Result<Revealed, EposError>;
 
+    /// Removes a staged file for good, before the till could see it: `true`. `false`: it is not in staging, because it
+    /// was revealed before. Doing it again gives the same answer.
+    ///
+    /// # Errors
+    /// When it is unknown whether it is still in staging.
+    fn unstage(&self, name: &str) -> Result<bool, EposError>;
+
     /// Takes a published file away from the till again, in one atomic step.
     ///
     /// # Errors

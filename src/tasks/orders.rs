@@ -3,32 +3,24 @@
 //! Promises: a file is journalled before it is staged and staged before it is revealed, so that no crash can make the
 //! till see an order twice or half; what was revealed is never written again; a look that failed concludes nothing.
 
+mod report;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use report::{IMPORT_FOLDER, ITEM_UNKNOWN_TO_TILL, ORDER_FAILED, ORDER_NOT_TAKEN, ORDER_REJECTED};
+
 use async_trait::async_trait;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::evidence::{EvidenceTracker, Finding, Outcome};
 use super::{Next, Reconciler, Shop, chain};
+use crate::domain::OrderId;
 use crate::domain::retry::FailureClass;
-use crate::domain::{OrderId, OrderState};
-use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::files::{FileState, OpenFile};
-use crate::ledger::orders::{JournalledOrder, OrderFilter};
+use crate::ledger::orders::JournalledOrder;
 use crate::ledger::{LedgerError, Result};
 use crate::ports::{EposError, Revealed, Withdrawal};
 
-/// Condition: an order that the till has not taken for long.
-pub const ORDER_NOT_TAKEN: &str = "order_not_taken";
-/// Condition: an order that the till refused.
-pub const ORDER_REJECTED: &str = "order_rejected";
-/// Condition: an order that cannot be written.
-pub const ORDER_FAILED: &str = "order_failed";
-/// Condition: the till's folders cannot be used.
-pub const IMPORT_FOLDER: &str = "import_folder";
-/// Condition: an order has an item that the till's export does not mention.
-pub const ITEM_UNKNOWN_TO_TILL: &str = "item_unknown_to_till";
 /// Its name where the ledger fails it.
 const WHAT: &str = "writing of orders";
 /// Orders written in one activation.
@@ -47,6 +39,24 @@ pub struct Figures {
     pub withdrawn: u64,
     /// Orders that cannot be written.
     pub failed: u64,
+}
+
+/// Outside, what the ledger says, which ends the activation; inside, what the till's folders say.
+type Attempt = Result<std::result::Result<(), EposError>>;
+
+/// One order in a state that does not fit must not stop the others: it is logged and left as it is (`None`).
+fn go_on<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(LedgerError::NotPossible(why)) => {
+            tracing::error!(
+                why,
+                "an order is in a state that does not fit; it is left as it is, and the others go on. Please report this line"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The reconciler.
@@ -87,22 +97,42 @@ impl Orders {
         Ok(figures)
     }
 
-    /// Brings files that a crash left half-way to where they can be seen.
-    fn resume(&self, figures: &mut Figures) -> Result<std::result::Result<(), EposError>> {
+    /// Brings files that a crash left half-way to where they can be seen, or away where they were cancelled since.
+    fn resume(&self, figures: &mut Figures) -> Attempt {
         for file in self.shop.ledger.open_files()? {
             match file.state {
-                FileState::Staged => match self.reveal(&file)? {
-                    Ok(()) => figures.published += 1,
-                    Err(error) if error.class == FailureClass::Permanent => {
-                        self.give_up(&file.order, &error, figures)?
+                FileState::Staged if file.void => {
+                    if let Some(Err(error)) = go_on(self.call_off(&file, figures))? {
+                        return Ok(Err(error));
                     }
-                    Err(error) => return Ok(Err(error)),
+                }
+                FileState::Staged => match go_on(self.reveal(&file))? {
+                    None => {}
+                    Some(Ok(())) => figures.published += 1,
+                    Some(Err(error)) if error.class == FailureClass::Permanent => {
+                        go_on(self.give_up(&file.order, &error, figures))?;
+                    }
+                    Some(Err(error)) => return Ok(Err(error)),
                 },
                 // A planned file is planned anew by `publish`: its order is still received.
                 FileState::Planned | FileState::Visible => {}
             }
         }
         Ok(Ok(()))
+    }
+
+    /// A staged file of an order that was cancelled: the till is not to see it.
+    fn call_off(&self, file: &OpenFile, figures: &mut Figures) -> Attempt {
+        match self.shop.epos.unstage(&file.name) {
+            Ok(true) => {
+                self.shop.ledger.file_unstaged(file, self.shop.clock.now())?;
+                figures.withdrawn += 1;
+                Ok(Ok(()))
+            }
+            // Revealed by an agent that died before it could say so: it is taken back, or the evidence decides.
+            Ok(false) => self.shop.ledger.file_visible(file, file.planned_at, self.shop.clock.now()).map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     /// This order cannot be written. Nothing of it is visible; a person has to look.
@@ -113,45 +143,62 @@ impl Orders {
     }
 
     /// Takes back what the store cancelled, unless the till was faster.
-    fn withdraw(&self, figures: &mut Figures) -> Result<std::result::Result<(), EposError>> {
+    fn withdraw(&self, figures: &mut Figures) -> Attempt {
         let cancelled = self.shop.ledger.orders_to_withdraw()?;
         if cancelled.is_empty() {
             return Ok(Ok(()));
         }
         let open = self.shop.ledger.open_files()?;
         for order in cancelled {
-            let file = open.iter().find(|file| file.order == order.order.id && file.state == FileState::Visible);
-            match file {
-                None => self.shop.ledger.order_withdrawn(&order.order.id, self.shop.clock.now())?,
-                Some(file) => match self.shop.epos.withdraw(&file.name) {
-                    Ok(Withdrawal::Withdrawn) => self.shop.ledger.file_withdrawn(file, self.shop.clock.now())?,
-                    // The till may have it: the evidence decides.
-                    Ok(Withdrawal::Gone) => continue,
-                    Err(error) => return Ok(Err(error)),
-                },
+            let file = open.iter().find(|file| file.order == order.order.id);
+            if let Some(Err(error)) = go_on(self.withdraw_one(&order, file, figures))? {
+                return Ok(Err(error));
             }
-            figures.withdrawn += 1;
         }
         Ok(Ok(()))
     }
 
-    fn publish(&self, figures: &mut Figures) -> Result<std::result::Result<(), EposError>> {
-        for order in self.shop.ledger.orders_to_publish(MOST_PER_ACTIVATION)? {
-            match self.publish_one(&order)? {
-                Ok(()) => figures.published += 1,
-                Err(error) if error.class == FailureClass::Permanent => {
-                    self.give_up(&order.order.id, &error, figures)?
-                }
+    fn withdraw_one(&self, order: &JournalledOrder, file: Option<&OpenFile>, figures: &mut Figures) -> Attempt {
+        let now = self.shop.clock.now();
+        match file.map(|file| (file, file.state)) {
+            None => self.shop.ledger.order_withdrawn(&order.order.id, now)?,
+            // What a crash left of it in staging goes as well; it was never revealed, there or not.
+            Some((file, FileState::Planned)) => match self.shop.epos.unstage(&file.name) {
+                Ok(_) => self.shop.ledger.file_unstaged(file, now)?,
                 Err(error) => return Ok(Err(error)),
+            },
+            // `resume` could not get at the folder; it calls it off when it can.
+            Some((_, FileState::Staged)) => return Ok(Ok(())),
+            Some((file, FileState::Visible)) => match self.shop.epos.withdraw(&file.name) {
+                Ok(Withdrawal::Withdrawn) => self.shop.ledger.file_withdrawn(file, now)?,
+                // The till may have it: the evidence decides.
+                Ok(Withdrawal::Gone) => return Ok(Ok(())),
+                Err(error) => return Ok(Err(error)),
+            },
+        }
+        figures.withdrawn += 1;
+        Ok(Ok(()))
+    }
+
+    fn publish(&self, figures: &mut Figures) -> Attempt {
+        for order in self.shop.ledger.orders_to_publish(MOST_PER_ACTIVATION)? {
+            match go_on(self.publish_one(&order, figures))? {
+                None | Some(Ok(())) => {}
+                Some(Err(error)) if error.class == FailureClass::Permanent => {
+                    go_on(self.give_up(&order.order.id, &error, figures))?;
+                }
+                Some(Err(error)) => return Ok(Err(error)),
             }
         }
         Ok(Ok(()))
     }
 
-    fn publish_one(&self, order: &JournalledOrder) -> Result<std::result::Result<(), EposError>> {
+    fn publish_one(&self, order: &JournalledOrder, figures: &mut Figures) -> Attempt {
         let copy = order.copies + 1;
-        if let Err(error) = self.take_back_older(order)? {
-            return Ok(Err(error));
+        match self.take_back_older(order)? {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(())),
+            Err(error) => return Ok(Err(error)),
         }
         let file = match self.shop.epos.render(&order.order, copy) {
             Ok(file) => file,
@@ -165,30 +212,34 @@ impl Orders {
             return Ok(Err(error));
         }
         self.shop.ledger.file_staged(&file.name)?;
-        let open = self.shop.ledger.open_files()?.into_iter().find(|open| open.name == file.name);
-        match open {
-            Some(open) => self.reveal(&open),
-            None => {
-                Err(LedgerError::NotPossible(format!("the order file {} was journalled and is not there", file.name)))
-            }
-        }
+        let Some(staged) = self.shop.ledger.staged_file(&file.name)? else {
+            let why = format!("the order file {} was journalled and is not there", file.name);
+            return Err(LedgerError::NotPossible(why));
+        };
+        let revealed = self.reveal(&staged)?;
+        figures.published += u64::from(revealed.is_ok());
+        Ok(revealed)
     }
 
-    /// Before an order is written again on a person's word, its older file must not be there any more.
-    fn take_back_older(&self, order: &JournalledOrder) -> Result<std::result::Result<(), EposError>> {
+    /// Before an order is written again on a person's word, its older file must not be there any more. `false`: the
+    /// till took it or lost it meanwhile, so that nothing may be written; the evidence decides.
+    fn take_back_older(&self, order: &JournalledOrder) -> Result<std::result::Result<bool, EposError>> {
+        let now = self.shop.clock.now();
         for old in self.shop.ledger.files_of(&order.order.id)?.iter().filter(|old| old.state == "visible") {
-            let ended = match self.shop.epos.withdraw(&old.name) {
-                Ok(Withdrawal::Withdrawn) => "withdrawn",
-                Ok(Withdrawal::Gone) => "lost",
+            match self.shop.epos.withdraw(&old.name) {
+                Ok(Withdrawal::Withdrawn) => self.shop.ledger.file_superseded(&old.name, now)?,
+                Ok(Withdrawal::Gone) => {
+                    self.shop.ledger.order_may_be_taken(&order.order.id, &old.name, now)?;
+                    return Ok(Ok(false));
+                }
                 Err(error) => return Ok(Err(error)),
-            };
-            self.shop.ledger.file_superseded(&old.name, ended, self.shop.clock.now())?;
+            }
         }
-        Ok(Ok(()))
+        Ok(Ok(true))
     }
 
     /// From staging to where the till looks; the ledger follows.
-    fn reveal(&self, file: &OpenFile) -> Result<std::result::Result<(), EposError>> {
+    fn reveal(&self, file: &OpenFile) -> Attempt {
         let before = self.shop.clock.now();
         let since = match self.shop.epos.reveal(&file.name) {
             Ok(Revealed::Now | Revealed::Already) => before,
@@ -200,11 +251,7 @@ impl Orders {
         Ok(Ok(()))
     }
 
-    fn observe(
-        &self,
-        tracker: &mut EvidenceTracker,
-        figures: &mut Figures,
-    ) -> Result<std::result::Result<(), EposError>> {
+    fn observe(&self, tracker: &mut EvidenceTracker, figures: &mut Figures) -> Attempt {
         let mut visible = self.shop.ledger.open_files()?;
         visible.retain(|file| file.state == FileState::Visible);
         let names: Vec<String> = visible.iter().map(|file| file.name.clone()).collect();
@@ -221,92 +268,17 @@ impl Orders {
             let Some(file) = visible.iter().find(|file| file.name == name) else { continue };
             match outcome {
                 Outcome::Taken { at } => {
-                    self.shop.ledger.file_taken(file, at, evidence, now)?;
-                    figures.taken += 1;
+                    let noted = go_on(self.shop.ledger.file_taken(file, at, evidence, now))?;
+                    figures.taken += u64::from(noted.is_some());
                 }
                 Outcome::Rejected { at } => {
-                    self.shop.ledger.file_rejected(file, at, evidence, now)?;
-                    figures.rejected += 1;
+                    let noted = go_on(self.shop.ledger.file_rejected(file, at, evidence, now))?;
+                    figures.rejected += u64::from(noted.is_some());
                 }
             }
         }
         Ok(Ok(()))
     }
-
-    fn report(&self, trouble: Option<EposError>) -> Result<()> {
-        let folder: Vec<Trouble> = trouble.iter().map(folder_trouble).collect();
-        if let Some(error) = &trouble {
-            tracing::warn!(error = chain(error), "the till's order folders cannot be used");
-        }
-        self.shop.conditions(&[IMPORT_FOLDER], &folder);
-        let mut troubles = self.overdue()?;
-        for (state, code) in [(OrderState::Failed, ORDER_FAILED), (OrderState::Rejected, ORDER_REJECTED)] {
-            let filter = OrderFilter { states: vec![state], since: None, limit: 50 };
-            troubles.extend(self.shop.ledger.orders(&filter)?.iter().map(|order| stuck_trouble(order, code)));
-        }
-        for (sku, number) in self.shop.ledger.items_unknown_to_till(20)? {
-            troubles.push(Trouble {
-                code: ITEM_UNKNOWN_TO_TILL,
-                subject: format!("{number} {sku}"),
-                severity: Severity::Warning,
-                text: format!("order {number} has the item {sku}, which the till's last export does not mention"),
-                remedy: format!("See whether the till knows {sku}; if it does not, the till may refuse the order or book it without that item."),
-            });
-        }
-        self.shop.conditions(&[ORDER_NOT_TAKEN, ORDER_FAILED, ORDER_REJECTED, ITEM_UNKNOWN_TO_TILL], &troubles);
-        Ok(())
-    }
-
-    fn overdue(&self) -> Result<Vec<Trouble>> {
-        let now = self.shop.clock.now();
-        let settings = &self.shop.settings;
-        let waits = |since: Timestamp| now.duration_since(since);
-        let mut troubles = Vec::new();
-        for order in self.shop.ledger.waiting_for_till()? {
-            let waited = waits(order.published_at);
-            if waited < settings.warn_untaken_after.signed() {
-                continue;
-            }
-            let alarm = waited >= settings.alarm_untaken_after.signed();
-            troubles.push(Trouble {
-                code: ORDER_NOT_TAKEN,
-                subject: order.number.clone(),
-                severity: if alarm { Severity::Error } else { Severity::Warning },
-                text: format!("the till has not taken order {} since {}", order.number, order.published_at),
-                remedy: "Start the web-order import in the till, or see why it does not run. Until then stock counts as if the till had not booked the order.".into(),
-            });
-        }
-        Ok(troubles)
-    }
-}
-
-fn folder_trouble(error: &EposError) -> Trouble {
-    Trouble {
-        code: IMPORT_FOLDER,
-        subject: String::new(),
-        severity: Severity::Error,
-        text: chain(error),
-        remedy: "Orders wait in the agent and nothing is lost. Make the folder reachable and writable for the agent's user; tillbridge check shows what is missing.".into(),
-    }
-}
-
-fn stuck_trouble(order: &JournalledOrder, code: &'static str) -> Trouble {
-    let number = &order.order.number;
-    let reason = order.reason.clone().unwrap_or_default();
-    let (text, remedy) = if code == ORDER_FAILED {
-        (
-            format!("order {number} cannot be written for the till: {reason}"),
-            format!("Mend the cause, then: tillbridge orders export {number}. Or book the order in the till by hand."),
-        )
-    } else {
-        (
-            format!("the till refused order {number}: {reason}"),
-            format!(
-                "See in the till why; then: tillbridge orders export {number} --again. Or book the order in the till by hand."
-            ),
-        )
-    };
-    Trouble { code, subject: number.clone(), severity: Severity::Error, text, remedy }
 }
 
 #[async_trait]

@@ -118,6 +118,9 @@ impl Epos for MortalEpos {
         self.pass(Step::AfterReveal)?;
         Ok(revealed)
     }
+    fn unstage(&self, name: &str) -> Result<bool, EposError> {
+        self.inner.unstage(name)
+    }
     fn withdraw(&self, name: &str) -> Result<Withdrawal, EposError> {
         self.inner.withdraw(name)
     }

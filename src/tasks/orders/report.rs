@@ -1,0 +1,100 @@
+//! What of orders a person should know: the health conditions that the reconciler of orders raises.
+//!
+//! Promises: each condition is worked out anew from the ledger, so that it ends by itself when its cause does.
+
+use jiff::Timestamp;
+
+use super::Orders;
+use crate::domain::OrderState;
+use crate::ledger::Result;
+use crate::ledger::conditions::{Severity, Trouble};
+use crate::ledger::orders::{JournalledOrder, OrderFilter};
+use crate::ports::EposError;
+use crate::tasks::chain;
+
+/// Condition: an order that the till has not taken for long.
+pub const ORDER_NOT_TAKEN: &str = "order_not_taken";
+/// Condition: an order that the till refused.
+pub const ORDER_REJECTED: &str = "order_rejected";
+/// Condition: an order that cannot be written.
+pub const ORDER_FAILED: &str = "order_failed";
+/// Condition: the till's folders cannot be used.
+pub const IMPORT_FOLDER: &str = "import_folder";
+/// Condition: an order has an item that the till's export does not mention.
+pub const ITEM_UNKNOWN_TO_TILL: &str = "item_unknown_to_till";
+impl Orders {
+    pub(super) fn report(&self, trouble: Option<EposError>) -> Result<()> {
+        let folder: Vec<Trouble> = trouble.iter().map(folder_trouble).collect();
+        if let Some(error) = &trouble {
+            tracing::warn!(error = chain(error), "the till's order folders cannot be used");
+        }
+        self.shop.conditions(&[IMPORT_FOLDER], &folder);
+        let mut troubles = self.overdue()?;
+        for (state, code) in [(OrderState::Failed, ORDER_FAILED), (OrderState::Rejected, ORDER_REJECTED)] {
+            let filter = OrderFilter { states: vec![state], since: None, limit: 50 };
+            troubles.extend(self.shop.ledger.orders(&filter)?.iter().map(|order| stuck_trouble(order, code)));
+        }
+        for (sku, number) in self.shop.ledger.items_unknown_to_till(20)? {
+            troubles.push(Trouble {
+                code: ITEM_UNKNOWN_TO_TILL,
+                subject: format!("{number} {sku}"),
+                severity: Severity::Warning,
+                text: format!("order {number} has the item {sku}, which the till's last export does not mention"),
+                remedy: format!("See whether the till knows {sku}; if it does not, the till may refuse the order or book it without that item."),
+            });
+        }
+        self.shop.conditions(&[ORDER_NOT_TAKEN, ORDER_FAILED, ORDER_REJECTED, ITEM_UNKNOWN_TO_TILL], &troubles);
+        Ok(())
+    }
+
+    fn overdue(&self) -> Result<Vec<Trouble>> {
+        let now = self.shop.clock.now();
+        let settings = &self.shop.settings;
+        let waits = |since: Timestamp| now.duration_since(since);
+        let mut troubles = Vec::new();
+        for order in self.shop.ledger.waiting_for_till()? {
+            let waited = waits(order.published_at);
+            if waited < settings.warn_untaken_after.signed() {
+                continue;
+            }
+            let alarm = waited >= settings.alarm_untaken_after.signed();
+            troubles.push(Trouble {
+                code: ORDER_NOT_TAKEN,
+                subject: order.number.clone(),
+                severity: if alarm { Severity::Error } else { Severity::Warning },
+                text: format!("the till has not taken order {} since {}", order.number, order.published_at),
+                remedy: "Start the web-order import in the till, or see why it does not run. Until then stock counts as if the till had not booked the order.".into(),
+            });
+        }
+        Ok(troubles)
+    }
+}
+
+fn folder_trouble(error: &EposError) -> Trouble {
+    Trouble {
+        code: IMPORT_FOLDER,
+        subject: String::new(),
+        severity: Severity::Error,
+        text: chain(error),
+        remedy: "Orders wait in the agent and nothing is lost. Make the folder reachable and writable for the agent's user; tillbridge check shows what is missing.".into(),
+    }
+}
+
+fn stuck_trouble(order: &JournalledOrder, code: &'static str) -> Trouble {
+    let number = &order.order.number;
+    let reason = order.reason.clone().unwrap_or_default();
+    let (text, remedy) = if code == ORDER_FAILED {
+        (
+            format!("order {number} cannot be written for the till: {reason}"),
+            format!("Mend the cause, then: tillbridge orders export {number}. Or book the order in the till by hand."),
+        )
+    } else {
+        (
+            format!("the till refused order {number}: {reason}"),
+            format!(
+                "See in the till why; then: tillbridge orders export {number} --again. Or book the order in the till by hand."
+            ),
+        )
+    };
+    Trouble { code, subject: number.clone(), severity: Severity::Error, text, remedy }
+}
