@@ -326,3 +326,15 @@ impl Reconciler for Orders {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_that_does_not_fit_is_left_and_a_ledger_that_fails_is_not_passed_over() {
+        assert_eq!(go_on::<u8>(Err(LedgerError::NotPossible("order 1".into()))).unwrap(), None);
+        assert_eq!(go_on(Ok(7)).unwrap(), Some(7));
+        assert!(go_on::<u8>(Err(LedgerError::NoSuchOrder("1".into()))).is_err());
+    }
+}
