@@ -22,6 +22,7 @@ pub mod explain;
 pub mod exports;
 pub mod files;
 pub mod items;
+pub mod order_lists;
 pub mod orders;
 pub mod outbox;
 pub mod runs;

@@ -596,3 +596,59 @@ async fn an_order_asked_for_again_while_it_is_on_hold_does_not_stop_the_others()
         assert_eq!(shop.till.imported().get(number).copied(), Some(1));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_the_till_takes_away_first_and_refuses_later_is_reported_as_refused() {
+    let shop = TestShop::in_business(Mode::Msi).await;
+    shop.place("1001", 2);
+    shop.pull().await;
+    shop.write_orders();
+    let name = shop.till.waiting().unwrap()[0].clone();
+    let work = shop.folder.path().join("till-work.csv");
+    std::fs::rename(shop.till.import.join(&name), &work).unwrap();
+    shop.look_at_orders();
+    assert_eq!(shop.states(), [OrderState::Consumed]);
+    shop.deliver().await;
+    assert_eq!(shop.states(), [OrderState::Acknowledged]);
+    std::fs::rename(&work, shop.till.rejects.join(&name)).unwrap();
+    shop.pass_time(60);
+    shop.look_at_orders();
+    assert_eq!(shop.states(), [OrderState::Rejected]);
+    assert!(shop.conditions().contains(&"order_rejected".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_cancelled_after_the_till_took_it_is_reported_for_a_week() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    let order = shop.place("1001", 1);
+    shop.pull().await;
+    shop.write_orders();
+    shop.till_takes_all();
+    shop.cancel(&order);
+    shop.pull().await;
+    shop.look_at_orders();
+    let text = shop.condition_text("order_cancelled_after_taken");
+    assert!(text.contains(&order.increment_id) && text.contains("return"), "{text}");
+    shop.pass_time(7 * 86_400);
+    shop.write_orders();
+    assert!(!shop.conditions().contains(&"order_cancelled_after_taken".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn open_orders_from_before_the_agents_time_are_reported_until_somebody_deals_with_them() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    let orders = [shop.place("1001", 1), shop.place("1001", 1)];
+    shop.pass_time(1);
+    shop.config.orders.since = Some(shop.clock_now());
+    shop.die_and_restart();
+    shop.pull().await;
+    shop.write_orders();
+    let text = shop.condition_text("orders_before_start");
+    assert!(text.contains('2') && orders.iter().all(|order| text.contains(&order.increment_id)), "{text}");
+    assert!(text.contains("tillbridge orders export"), "{text}");
+    shop.ship(&orders[0]);
+    shop.pull().await;
+    shop.ledger().ask_for_order(&orders[1].increment_id, false, "ann", shop.clock_now()).unwrap();
+    shop.write_orders();
+    assert!(!shop.conditions().contains(&"orders_before_start".to_owned()));
+}

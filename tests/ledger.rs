@@ -234,6 +234,24 @@ fn a_staged_file_is_known_as_such_after_a_restart_and_a_planned_one_is_planned_a
 }
 
 #[test]
+fn an_order_that_was_called_off_before_it_was_seen_and_is_reinstated_is_planned_anew_under_the_same_name() {
+    let kept = Kept::new();
+    record(&kept, &[order("1", 2, 0)], 1);
+    let id = OrderId("1".into());
+    kept.file_planned(&id, 1, &file("o1.csv"), at(1)).unwrap();
+    kept.file_staged("o1.csv").unwrap();
+    record(&kept, &[order("1", 2, 2)], 2);
+    let staged = kept.staged_file("o1.csv").unwrap().unwrap();
+    assert!(staged.void);
+    kept.file_unstaged(&staged, at(2)).unwrap();
+    assert_eq!(kept.order("1").unwrap().unwrap().state, OrderState::Withdrawn);
+    record(&kept, &[order("1", 2, 0)], 3);
+    let again = kept.orders_to_publish(10).unwrap();
+    kept.file_planned(&id, again[0].copies + 1, &file("o1.csv"), at(3)).unwrap();
+    assert_eq!(kept.open_files().unwrap()[0].state, FileState::Planned);
+}
+
+#[test]
 fn an_order_from_before_our_time_is_written_only_when_asked_for_and_history_is_not_kept() {
     let kept = Kept::new();
     let shipped = |mut order: WebOrder| {

@@ -150,6 +150,10 @@ impl Epos for FolderEpos {
     fn look_at_orders(&self, names: &[String]) -> Result<Vec<Sighting>, EposError> {
         sightings::look(&self.settings, &self.importing, names)
     }
+
+    fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
+        sightings::refused(&self.settings, names)
+    }
 }
 
 #[cfg(test)]

@@ -48,6 +48,16 @@ pub(super) fn look(
     Ok(names.iter().map(|name| Sighting { name: name.clone(), sign: sign(name) }).collect())
 }
 
+/// Those of `names` that lie in the rejects folder.
+pub(super) fn refused(settings: &EposSettings, names: &[String]) -> Result<Vec<String>, EposError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let awaited: HashMap<String, &String> = names.iter().map(|name| (name.to_lowercase(), name)).collect();
+    let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings)?;
+    Ok(names.iter().filter(|name| rejected.contains(&name.to_lowercase())).cloned().collect())
+}
+
 /// How a name in a folder counts as that of an order file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Match {

@@ -23,6 +23,15 @@ CREATE TABLE web_order (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX web_order_by_state ON web_order (state, placed_at);
 CREATE INDEX web_order_by_number ON web_order (number);
+-- Only what the sweeps ask for; their conditions stand in `ledger::order_lists` word for word.
+CREATE INDEX web_order_to_publish ON web_order (placed_at, id)
+  WHERE state = 'received' AND ready = 1 AND void = 0 AND before_our_time = 0;
+CREATE INDEX web_order_to_withdraw ON web_order (state)
+  WHERE void = 1 AND state IN ('received', 'published', 'failed', 'rejected');
+CREATE INDEX web_order_cancelled_late ON web_order (changed_at)
+  WHERE void = 1 AND state IN ('consumed', 'acknowledged');
+CREATE INDEX web_order_before_start ON web_order (placed_at, id)
+  WHERE state = 'received' AND void = 0 AND before_our_time = 1;
 
 -- What an order claims of a SKU, summed over its lines.
 CREATE TABLE order_claim (
@@ -60,6 +69,7 @@ CREATE TABLE order_file (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX order_file_by_order ON order_file (order_id, copy);
 CREATE INDEX order_file_by_state ON order_file (state);
+CREATE INDEX order_file_taken ON order_file (ended_at) WHERE state = 'taken';
 
 CREATE TABLE order_file_units (
   name  TEXT NOT NULL REFERENCES order_file (name),

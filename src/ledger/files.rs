@@ -210,6 +210,24 @@ impl Ledger {
         })
     }
 
+    /// The newest files of orders that count as taken on this evidence since then.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn taken_since(&self, since: Timestamp, evidence: &str) -> Result<Vec<OpenFile>> {
+        self.read("list taken order files", |tx| {
+            let sql = format!(
+                "{OPEN} WHERE f.state = 'taken' AND f.ended_at >= ?1 AND f.evidence = ?2
+                   AND o.state IN ('consumed', 'acknowledged') AND {NEWEST} ORDER BY f.ended_at, f.name"
+            );
+            let mut found = tx.prepare_cached(&sql).doing("list taken order files")?;
+            found
+                .query_map(params![micros(since), evidence], open_file)
+                .and_then(Iterator::collect)
+                .doing("list taken order files")
+        })
+    }
+
     /// A staged file by its name.
     ///
     /// # Errors
@@ -281,7 +299,8 @@ const NEWEST: &str = "NOT EXISTS (SELECT 1 FROM order_file g WHERE g.order_id = 
 
 fn open_file(row: &Row<'_>) -> rusqlite::Result<OpenFile> {
     let state = match row.get::<_, String>(4)?.as_str() {
-        "visible" => FileState::Visible,
+        // A till that takes a file away first may refuse it later; until then it counts as taken.
+        "visible" | "taken" => FileState::Visible,
         "staged" => FileState::Staged,
         _ => FileState::Planned,
     };

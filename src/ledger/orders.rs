@@ -122,48 +122,6 @@ impl Ledger {
         })
     }
 
-    /// Orders, newest first.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or a damaged row.
-    pub fn orders(&self, filter: &OrderFilter) -> Result<Vec<JournalledOrder>> {
-        self.read("list orders", |tx| {
-            let states: Vec<&str> = filter.states.iter().map(|state| state.word()).collect();
-            let sql = format!(
-                "{SELECT} WHERE (?1 = '[]' OR state IN (SELECT value FROM json_each(?1))) AND placed_at >= ?2
-                 ORDER BY placed_at DESC, id DESC LIMIT ?3"
-            );
-            let since = filter.since.map_or(i64::MIN, micros);
-            let limit = if filter.limit == 0 { u32::MAX } else { filter.limit };
-            rows(tx, &sql, params![json(&states), since, limit])
-        })
-    }
-
-    /// Orders to write for the till now, oldest first.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or a damaged row.
-    pub fn orders_to_publish(&self, limit: u32) -> Result<Vec<JournalledOrder>> {
-        self.read("list orders to publish", |tx| {
-            let sql = format!(
-                "{SELECT} WHERE state = 'received' AND ready = 1 AND void = 0 AND before_our_time = 0
-                 ORDER BY placed_at, id LIMIT ?1"
-            );
-            rows(tx, &sql, params![limit])
-        })
-    }
-
-    /// Orders that the store cancelled and that the till has not been seen to take.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or a damaged row.
-    pub fn orders_to_withdraw(&self) -> Result<Vec<JournalledOrder>> {
-        self.read("list orders to withdraw", |tx| {
-            let sql = format!("{SELECT} WHERE void = 1 AND state IN ('received', 'published', 'failed', 'rejected')");
-            rows(tx, &sql, params![])
-        })
-    }
-
     /// An order's history, oldest first.
     ///
     /// # Errors
@@ -251,7 +209,8 @@ fn refuse_doubling(found: &JournalledOrder, again: bool) -> Result<()> {
     }
 }
 
-const SELECT: &str = "SELECT id, body, state, reason, copies, before_our_time, received_at, changed_at FROM web_order";
+pub(super) const SELECT: &str =
+    "SELECT id, body, state, reason, copies, before_our_time, received_at, changed_at FROM web_order";
 
 fn order_row(row: &Row<'_>) -> rusqlite::Result<Result<JournalledOrder>> {
     let (id, body, state): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -265,13 +224,13 @@ fn order_row(row: &Row<'_>) -> rusqlite::Result<Result<JournalledOrder>> {
     }))
 }
 
-fn rows(tx: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<JournalledOrder>> {
+pub(super) fn rows(tx: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<JournalledOrder>> {
     let mut found = tx.prepare_cached(sql).doing("list orders")?;
     let found: Vec<_> = found.query_map(params, order_row).and_then(Iterator::collect).doing("list orders")?;
     found.into_iter().collect()
 }
 
-fn json<T: Serialize>(value: &T) -> String {
+pub(super) fn json<T: Serialize>(value: &T) -> String {
     // Lists of plain words cannot fail to serialise; an empty list matches nothing, which is the safe reading.
     serde_json::to_string(value).unwrap_or_else(|_| "[]".to_owned())
 }

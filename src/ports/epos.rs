@@ -84,6 +84,12 @@ pub trait Epos: Send + Sync {
     /// # Errors
     /// When a folder could not be listed, or is not the folder that it was: then nothing is known.
     fn look_at_orders(&self, names: &[String]) -> Result<Vec<Sighting>, EposError>;
+
+    /// Those of `names` that lie in the rejects folder. Nothing is concluded about the others.
+    ///
+    /// # Errors
+    /// When the folder could not be listed.
+    fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError>;
 }
 
 /// Takes one row of an export: SKU, count and line.

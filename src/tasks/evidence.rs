@@ -10,6 +10,11 @@ use jiff::Timestamp;
 use crate::ports::{Sighting, Sign};
 use crate::units::Span;
 
+/// The evidence of a file that is in none of the folders.
+pub const GONE: &str = "gone from the import folder";
+/// The evidence of a refusal.
+pub const REFUSED: &str = "found in the rejects folder";
+
 /// What the whereabouts of a file prove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -72,7 +77,7 @@ impl EvidenceTracker {
     fn one(&mut self, sighting: &Sighting, now: Timestamp) -> Option<Finding> {
         let proved = |outcome, evidence| Some(Finding { name: sighting.name.clone(), outcome, evidence });
         match sighting.sign {
-            Sign::Rejected => proved(Outcome::Rejected { at: now }, "found in the rejects folder"),
+            Sign::Rejected => proved(Outcome::Rejected { at: now }, REFUSED),
             Sign::MovedToDone => proved(Outcome::Taken { at: now }, "moved to the done folder"),
             Sign::Waiting => {
                 self.gone.remove(&sighting.name);
@@ -94,7 +99,7 @@ impl EvidenceTracker {
                 }
                 let at = gone.first;
                 self.gone.remove(&sighting.name);
-                proved(Outcome::Taken { at }, "gone from the import folder")
+                proved(Outcome::Taken { at }, GONE)
             }
         }
     }

@@ -7,12 +7,16 @@ mod report;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use report::{IMPORT_FOLDER, ITEM_UNKNOWN_TO_TILL, ORDER_FAILED, ORDER_NOT_TAKEN, ORDER_REJECTED};
+pub use report::{
+    IMPORT_FOLDER, ITEM_UNKNOWN_TO_TILL, ORDER_CANCELLED_AFTER_TAKEN, ORDER_FAILED, ORDER_NOT_TAKEN, ORDER_REJECTED,
+    ORDERS_BEFORE_START,
+};
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use serde::Serialize;
 
-use super::evidence::{EvidenceTracker, Finding, Outcome};
+use super::evidence::{self, EvidenceTracker, Finding, Outcome};
 use super::{Next, Reconciler, Shop, chain};
 use crate::domain::OrderId;
 use crate::domain::retry::FailureClass;
@@ -25,6 +29,8 @@ use crate::ports::{EposError, Revealed, Withdrawal};
 const WHAT: &str = "writing of orders";
 /// Orders written in one activation.
 const MOST_PER_ACTIVATION: u32 = 500;
+/// How long a till may take to refuse a file that it has taken away.
+const LATE_REFUSAL: SignedDuration = SignedDuration::from_hours(24);
 
 /// What an activation did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -88,6 +94,7 @@ impl Orders {
             trouble = self.publish(&mut figures)?.err();
         }
         trouble = trouble.or(self.observe(&mut tracker, &mut figures)?.err());
+        trouble = trouble.or(self.look_for_late_refusals(&mut figures)?.err());
         self.report(trouble)?;
         if figures != Figures::default() {
             self.shop.run("orders", started, "done", &figures, Some("orders moved between agent and till"));
@@ -279,6 +286,22 @@ impl Orders {
         }
         Ok(Ok(()))
     }
+
+    /// Some tills take a file away first and refuse it later: the rejects folder is looked at for a while longer.
+    fn look_for_late_refusals(&self, figures: &mut Figures) -> Attempt {
+        let now = self.shop.clock.now();
+        let taken = self.shop.ledger.taken_since(now - LATE_REFUSAL, evidence::GONE)?;
+        let names: Vec<String> = taken.iter().map(|file| file.name.clone()).collect();
+        let refused = match self.shop.epos.look_for_refused(&names) {
+            Ok(refused) => refused,
+            Err(error) => return Ok(Err(error)),
+        };
+        for file in taken.iter().filter(|file| refused.contains(&file.name)) {
+            let noted = go_on(self.shop.ledger.file_rejected(file, now, evidence::REFUSED, now))?;
+            figures.rejected += u64::from(noted.is_some());
+        }
+        Ok(Ok(()))
+    }
 }
 
 #[async_trait]
@@ -301,5 +324,17 @@ impl Reconciler for Orders {
             Ok(_) => Next(settings.sweep_awaiting.duration().min(settings.order_gone_every.duration())),
             Err(error) => self.shop.ledger_failed(WHAT, &error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_that_does_not_fit_is_left_and_a_ledger_that_fails_is_not_passed_over() {
+        assert_eq!(go_on::<u8>(Err(LedgerError::NotPossible("order 1".into()))).unwrap(), None);
+        assert_eq!(go_on(Ok(7)).unwrap(), Some(7));
+        assert!(go_on::<u8>(Err(LedgerError::NoSuchOrder("1".into()))).is_err());
     }
 }

@@ -127,6 +127,9 @@ impl Epos for MortalEpos {
     fn look_at_orders(&self, names: &[String]) -> Result<Vec<Sighting>, EposError> {
         self.inner.look_at_orders(names)
     }
+    fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
+        self.inner.look_for_refused(names)
+    }
 }
 
 /// The agent's parts, alive on one ledger.

@@ -2,7 +2,7 @@
 //!
 //! Promises: each condition is worked out anew from the ledger, so that it ends by itself when its cause does.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Orders;
 use crate::domain::OrderState;
@@ -22,6 +22,27 @@ pub const ORDER_FAILED: &str = "order_failed";
 pub const IMPORT_FOLDER: &str = "import_folder";
 /// Condition: an order has an item that the till's export does not mention.
 pub const ITEM_UNKNOWN_TO_TILL: &str = "item_unknown_to_till";
+/// Condition: an order was cancelled in the web store after the till had taken it.
+pub const ORDER_CANCELLED_AFTER_TAKEN: &str = "order_cancelled_after_taken";
+/// Condition: open orders from before the agent's time, which are not written for the till on their own.
+pub const ORDERS_BEFORE_START: &str = "orders_before_start";
+/// How long a cancellation that the till cannot know of is shown.
+const CANCELLATION_SHOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Conditions of one kind at most.
+const MOST_SHOWN: u32 = 50;
+/// Numbers of orders in one text.
+const NUMBERS_SHOWN: u32 = 5;
+
+/// What `report` works out anew each time, the folder apart.
+const CODES: [&str; 6] = [
+    ORDER_NOT_TAKEN,
+    ORDER_FAILED,
+    ORDER_REJECTED,
+    ITEM_UNKNOWN_TO_TILL,
+    ORDER_CANCELLED_AFTER_TAKEN,
+    ORDERS_BEFORE_START,
+];
+
 impl Orders {
     pub(super) fn report(&self, trouble: Option<EposError>) -> Result<()> {
         let folder: Vec<Trouble> = trouble.iter().map(folder_trouble).collect();
@@ -31,7 +52,7 @@ impl Orders {
         self.shop.conditions(&[IMPORT_FOLDER], &folder);
         let mut troubles = self.overdue()?;
         for (state, code) in [(OrderState::Failed, ORDER_FAILED), (OrderState::Rejected, ORDER_REJECTED)] {
-            let filter = OrderFilter { states: vec![state], since: None, limit: 50 };
+            let filter = OrderFilter { states: vec![state], since: None, limit: MOST_SHOWN };
             troubles.extend(self.shop.ledger.orders(&filter)?.iter().map(|order| stuck_trouble(order, code)));
         }
         for (sku, number) in self.shop.ledger.items_unknown_to_till(20)? {
@@ -43,8 +64,33 @@ impl Orders {
                 remedy: format!("See whether the till knows {sku}; if it does not, the till may refuse the order or book it without that item."),
             });
         }
-        self.shop.conditions(&[ORDER_NOT_TAKEN, ORDER_FAILED, ORDER_REJECTED, ITEM_UNKNOWN_TO_TILL], &troubles);
+        troubles.extend(self.cancelled_after_taken()?);
+        troubles.extend(self.before_start()?);
+        self.shop.conditions(&CODES, &troubles);
         Ok(())
+    }
+
+    fn cancelled_after_taken(&self) -> Result<Vec<Trouble>> {
+        let after = self.shop.clock.now() - CANCELLATION_SHOWN;
+        let orders = self.shop.ledger.orders_cancelled_after_taken(after, MOST_SHOWN)?;
+        Ok(orders.iter().map(cancelled_trouble).collect())
+    }
+
+    fn before_start(&self) -> Result<Option<Trouble>> {
+        let (count, numbers) = self.shop.ledger.orders_before_start(NUMBERS_SHOWN)?;
+        let more = if count > u64::from(NUMBERS_SHOWN) { " …" } else { "" };
+        Ok(numbers.first().map(|first| Trouble {
+            code: ORDERS_BEFORE_START,
+            subject: String::new(),
+            severity: Severity::Notice,
+            text: format!(
+                "open orders from before the agent's time, which it does not write for the till on its own: {count} ({}{more})",
+                numbers.join(", ")
+            ),
+            remedy: format!(
+                "Book them in the till by hand, as before; or have the agent write one: tillbridge orders export {first}. The notice ends when they are shipped, cancelled or written."
+            ),
+        }))
     }
 
     fn overdue(&self) -> Result<Vec<Trouble>> {
@@ -77,6 +123,21 @@ fn folder_trouble(error: &EposError) -> Trouble {
         severity: Severity::Error,
         text: chain(error),
         remedy: "Orders wait in the agent and nothing is lost. Make the folder reachable and writable for the agent's user; tillbridge check shows what is missing.".into(),
+    }
+}
+
+fn cancelled_trouble(order: &JournalledOrder) -> Trouble {
+    let number = &order.order.number;
+    Trouble {
+        code: ORDER_CANCELLED_AFTER_TAKEN,
+        subject: number.clone(),
+        severity: Severity::Warning,
+        text: format!(
+            "order {number} was cancelled in the web store, and the till has taken it; the till does not know of the cancellation"
+        ),
+        remedy: format!(
+            "Book the return of order {number} in the till, unless that is done already. This is shown for 7 days."
+        ),
     }
 }
 
