@@ -7,10 +7,9 @@
 //! States that a crash can leave: any committed transaction whole, never a part of one (SQLite's promise). Leases of
 //! the dead agent are released when the next one takes the lock.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
@@ -26,17 +25,13 @@ pub mod order_lists;
 pub mod orders;
 pub mod outbox;
 pub mod runs;
+mod schema;
 pub mod stock;
 
 /// The ledger's file name within the agent's folder.
 pub const FILE_NAME: &str = "ledger.db";
 /// The lock's file name within the agent's folder.
 pub const LOCK_NAME: &str = "ledger.lock";
-/// How long to wait for another process (a command beside the agent) to finish its transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Forward-only; never edited after a release. The position is the version that it leads to.
-const MIGRATIONS: [&str; 1] = [include_str!("ledger/0001_ledger.sql")];
 
 /// What can go wrong with the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -149,9 +144,9 @@ impl Ledger {
     /// [`LedgerError::InUse`], [`LedgerError::Newer`], or a failure of disk or SQLite.
     pub fn open(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|source| LedgerError::Folder { path: folder.to_owned(), source })?;
-        let lock = take_lock(folder)?;
-        let mut writer = connect(&folder.join(FILE_NAME), OpenFlags::default())?;
-        migrate(&mut writer, &folder.join(FILE_NAME))?;
+        let lock = schema::take_lock(folder)?;
+        let mut writer = schema::connect(&folder.join(FILE_NAME), OpenFlags::default())?;
+        schema::migrate(&mut writer, &folder.join(FILE_NAME))?;
         let ledger = Self::with(folder, writer, Some(lock))?;
         ledger.write("release old leases", |tx| {
             tx.execute("UPDATE outbox_stock SET leased = 0, ready_at = 0 WHERE leased = 1", [])?;
@@ -169,13 +164,13 @@ impl Ledger {
         if !path.is_file() {
             return Err(LedgerError::Missing { folder: folder.to_owned() });
         }
-        let writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        let version = version_of(&writer, &path)?;
-        if version != MIGRATIONS.len() {
+        let writer = schema::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let version = schema::version_of(&writer, &path)?;
+        if version != schema::MIGRATIONS.len() {
             return Err(LedgerError::NotPossible(format!(
                 "the ledger {} has version {version}, this program writes version {}; start the agent once to bring it up to date",
                 path.display(),
-                MIGRATIONS.len()
+                schema::MIGRATIONS.len()
             )));
         }
         Self::with(folder, writer, None)
@@ -183,7 +178,7 @@ impl Ledger {
 
     fn with(folder: &Path, writer: Connection, lock: Option<File>) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let reader = connect(&folder.join(FILE_NAME), flags)?;
+        let reader = schema::connect(&folder.join(FILE_NAME), flags)?;
         Ok(Self { folder: folder.to_owned(), writer: Mutex::new(writer), reader: Mutex::new(reader), _lock: lock })
     }
 
@@ -326,59 +321,6 @@ pub(crate) fn set_fact_in(tx: &Connection, name: &str, value: Option<&str>) -> R
 fn hold(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     // A panic elsewhere rolled its transaction back; the connection itself is whole.
     connection.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn take_lock(folder: &Path) -> Result<File> {
-    let path = folder.join(LOCK_NAME);
-    let failed = |source| LedgerError::Folder { path: path.clone(), source };
-    let lock = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => {
-            let note = format!("{}\n", std::process::id());
-            lock.set_len(0).and_then(|()| std::io::Write::write_all(&mut &lock, note.as_bytes())).map_err(failed)?;
-            Ok(lock)
-        }
-        Err(TryLockError::WouldBlock) => {
-            let holder = std::fs::read_to_string(&path).ok().filter(|note| !note.trim().is_empty());
-            let holder = holder.map_or(String::new(), |pid| format!(" (process {})", pid.trim()));
-            Err(LedgerError::InUse { folder: folder.to_owned(), holder })
-        }
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
-}
-
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
-    let connection = Connection::open_with_flags(path, flags).doing("be opened")?;
-    connection.busy_timeout(BUSY_TIMEOUT).doing("be opened")?;
-    connection.set_prepared_statement_cache_capacity(64);
-    connection
-        .execute_batch(
-            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -4000; PRAGMA temp_store = FILE;",
-        )
-        .doing("be opened")?;
-    Ok(connection)
-}
-
-fn version_of(connection: &Connection, path: &Path) -> Result<usize> {
-    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).doing("tell its version")?;
-    let found = found as usize;
-    if found > MIGRATIONS.len() {
-        return Err(LedgerError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() });
-    }
-    Ok(found)
-}
-
-fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
-    let from = version_of(connection, path)?;
-    // The journal mode lasts; it cannot be changed inside a transaction.
-    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).doing("be opened")?;
-    for (position, migration) in MIGRATIONS.iter().enumerate().skip(from) {
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Exclusive).doing("be brought up to date")?;
-        tx.execute_batch(migration).doing("be brought up to date")?;
-        tx.pragma_update(None, "user_version", position as u32 + 1).doing("be brought up to date")?;
-        tx.commit().doing("be brought up to date")?;
-    }
-    Ok(())
 }
 
 // ------------------------------------------------------------------------------------------- columns and their types

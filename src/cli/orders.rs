@@ -1,6 +1,6 @@
 //! `tillbridge orders list|show|export`.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -10,9 +10,10 @@ use serde_json::json;
 use super::{CliResult, Exit, Format, is_running, ledger_of, output, person};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::domain::OrderState;
 use crate::domain::order::ORDER_STATES;
-use crate::ledger::orders::{JournalledOrder, OrderFilter};
+use crate::domain::{OrderLine, OrderState};
+use crate::ledger::files::FileShown;
+use crate::ledger::orders::{HistoryEntry, JournalledOrder, OrderFilter};
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::Clock;
 
@@ -143,56 +144,41 @@ fn show(ledger: &Ledger, id: &str, format: Format, out: &mut dyn Write) -> CliRe
         value["history"] = json!(history);
         return output::json(out, &value);
     }
-    let shown = |text: &str| output::shown(text);
-    writeln!(
-        out,
-        "Order {} ({} in the web store) is {}",
-        shown(&order.order.number),
-        shown(&order.order.store_status),
-        order.state
-    )?;
-    let why = remark(&order);
+    print_order(out, &order)?;
+    print_files(out, files)?;
+    print_history(out, history)?;
+    Ok(Exit::Done)
+}
+
+fn print_order(out: &mut dyn Write, order: &JournalledOrder) -> io::Result<()> {
+    let (number, status) = (output::shown(&order.order.number), output::shown(&order.order.store_status));
+    writeln!(out, "Order {number} ({status} in the web store) is {}", order.state)?;
+    let why = remark(order);
     if !why.is_empty() {
-        writeln!(out, "  {}", shown(&why))?;
+        writeln!(out, "  {}", output::shown(&why))?;
     }
     writeln!(out)?;
-    let lines = order.order.lines.iter().map(|line| {
-        [
-            line.sku.to_string(),
-            line.name.clone(),
-            line.ordered.to_string(),
-            line.cancelled.to_string(),
-            line.shipped.to_string(),
-            line.refunded.to_string(),
-        ]
-        .to_vec()
-    });
-    output::table(
-        out,
-        &["sku", "name", "ordered", "cancelled", "shipped", "refunded"],
-        lines.collect(),
-        "It has no lines.",
-    )?;
-    writeln!(out)?;
-    let files = files.into_iter().map(|file| {
-        vec![
-            file.name,
-            file.state,
-            output::local_or_dash(file.visible_at),
-            output::local_or_dash(file.ended_at),
-            file.evidence.unwrap_or_default(),
-        ]
-    });
-    output::table(
-        out,
-        &["file", "state", "visible since", "ended", "evidence"],
-        files.collect(),
-        "No file was written for it yet.",
-    )?;
-    writeln!(out)?;
-    let history = history
-        .into_iter()
-        .map(|entry| vec![output::local(entry.at), entry.what, entry.detail.unwrap_or_default(), entry.by]);
-    output::table(out, &["when", "what", "particulars", "by"], history.collect(), "")?;
-    Ok(Exit::Done)
+    let row = |line: &OrderLine| {
+        let units = [line.ordered, line.cancelled, line.shipped, line.refunded].map(|units| units.to_string());
+        [vec![line.sku.to_string(), line.name.clone()], units.to_vec()].concat()
+    };
+    let header = ["sku", "name", "ordered", "cancelled", "shipped", "refunded"];
+    output::table(out, &header, order.order.lines.iter().map(row).collect(), "It has no lines.")?;
+    writeln!(out)
+}
+
+fn print_files(out: &mut dyn Write, files: Vec<FileShown>) -> io::Result<()> {
+    let row = |file: FileShown| {
+        let (visible, ended) = (output::local_or_dash(file.visible_at), output::local_or_dash(file.ended_at));
+        vec![file.name, file.state, visible, ended, file.evidence.unwrap_or_default()]
+    };
+    let header = ["file", "state", "visible since", "ended", "evidence"];
+    output::table(out, &header, files.into_iter().map(row).collect(), "No file was written for it yet.")?;
+    writeln!(out)
+}
+
+fn print_history(out: &mut dyn Write, history: Vec<HistoryEntry>) -> io::Result<()> {
+    let row =
+        |entry: HistoryEntry| vec![output::local(entry.at), entry.what, entry.detail.unwrap_or_default(), entry.by];
+    output::table(out, &["when", "what", "particulars", "by"], history.into_iter().map(row).collect(), "")
 }

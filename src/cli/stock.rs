@@ -149,66 +149,52 @@ fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanatio
 }
 
 fn print(out: &mut dyn Write, item: &Explanation) -> io::Result<()> {
-    let row = |out: &mut dyn Write, units: &str, what: &str| writeln!(out, "  {units:>8}  {what}");
-    writeln!(out, "{}", output::shown(&item.sku))?;
-    let from = if item.line == 0 {
-        "filled in, it was missing from the export".to_owned()
-    } else {
-        format!("line {}", item.line)
-    };
-    let counted = format!(
-        "the till's count, from {} of {}, {from}",
-        output::shown(&item.export),
-        output::local(item.export_made_at)
-    );
-    row(out, &item.counted.to_string(), &counted)?;
-    for term in &item.terms {
-        let change = term.change();
-        let sign = if change < Quantity::ZERO { String::new() } else { "+".to_owned() };
-        row(out, &format!("{sign}{change}"), &output::shown(&sentence(term)))?;
-    }
-    row(out, "————————", "")?;
-    row(out, &item.write.to_string(), &format!("for the web store ({} can be sold)", item.sellable))?;
+    print_sum(out, item)?;
     if !item.deducted_orders.is_empty() {
-        writeln!(
-            out,
-            "The till's count is already without order(s) {}.",
-            output::shown(&item.deducted_orders.join(", "))
-        )?;
+        let orders = output::shown(&item.deducted_orders.join(", "));
+        writeln!(out, "The till's count is already without order(s) {orders}.")?;
     }
     match &item.store {
-        Some(store) => match (store.sent, store.sent_at) {
-            (Some(sent), Some(at)) => {
-                writeln!(
-                    out,
-                    "Sent: {sent} at {}; the web store answered: {}.",
-                    output::local(at),
-                    output::shown(&store.answer)
-                )?;
-            }
-            (Some(_), None) | (None, _) => {
-                writeln!(
-                    out,
-                    "Not sent; the web store at {}: {}.",
-                    output::local(store.checked_at),
-                    output::shown(&store.answer)
-                )?;
-            }
-        },
+        Some(store) => print_sent(out, store)?,
         None => writeln!(out, "Not sent yet.")?,
-    }
-    if let Some(StoreSide { sent: Some(sent), expected_now: Some(expected), .. }) = &item.store
-        && sent != expected
-    {
-        writeln!(
-            out,
-            "Since then the web store itself has moved it to {expected} (orders placed, cancelled or shipped there)."
-        )?;
     }
     if item.due {
         writeln!(out, "It is due to be sent.")?;
     }
     Ok(())
+}
+
+fn print_sum(out: &mut dyn Write, item: &Explanation) -> io::Result<()> {
+    let row = |out: &mut dyn Write, units: &str, what: &str| writeln!(out, "  {units:>8}  {what}");
+    writeln!(out, "{}", output::shown(&item.sku))?;
+    let from = match item.line {
+        0 => "filled in, it was missing from the export".to_owned(),
+        line => format!("line {line}"),
+    };
+    let (export, made) = (output::shown(&item.export), output::local(item.export_made_at));
+    row(out, &item.counted.to_string(), &format!("the till's count, from {export} of {made}, {from}"))?;
+    for term in &item.terms {
+        let change = term.change();
+        let sign = if change < Quantity::ZERO { "" } else { "+" };
+        row(out, &format!("{sign}{change}"), &output::shown(&sentence(term)))?;
+    }
+    writeln!(out, "  ————————")?;
+    row(out, &item.write.to_string(), &format!("for the web store ({} can be sold)", item.sellable))
+}
+
+fn print_sent(out: &mut dyn Write, store: &StoreSide) -> io::Result<()> {
+    let answer = output::shown(&store.answer);
+    let (Some(sent), Some(at)) = (store.sent, store.sent_at) else {
+        return writeln!(out, "Not sent; the web store at {}: {answer}.", output::local(store.checked_at));
+    };
+    writeln!(out, "Sent: {sent} at {}; the web store answered: {answer}.", output::local(at))?;
+    match store.expected_now.filter(|expected| *expected != sent) {
+        Some(now) => writeln!(
+            out,
+            "Since then the web store itself has moved it to {now} (orders placed, cancelled or shipped there)."
+        ),
+        None => Ok(()),
+    }
 }
 
 fn sentence(term: &Term) -> String {

@@ -148,17 +148,7 @@ fn compute(
     let rules = config.gate_rules();
     let chunks = chunks(rows, id)?;
     let shrinks = (chunks.iter().map(Vec::len).sum::<usize>() as u64, zeroed(ledger, &chunks)?);
-    let (gate, reasons) = match ledger.would_decide(timing, shrinks, &rules, now)? {
-        Verdict::Admit { unproved, .. } => (
-            "admit",
-            unproved
-                .into_iter()
-                .map(|number| format!("order {number} would be subtracted for want of evidence"))
-                .collect(),
-        ),
-        Verdict::Hold { reasons, .. } => ("hold", reasons.iter().map(ToString::to_string).collect()),
-        Verdict::Refuse(why) => ("refuse", vec![why.to_string()]),
-    };
+    let (gate, reasons) = in_words(ledger.would_decide(timing, shrinks, &rules, now)?);
     let snapshot = as_if_admitted(timing, &rules, now)?;
     let mut preview = Preview {
         file: args.file.display().to_string(),
@@ -177,31 +167,42 @@ fn compute(
         let skus: Vec<Sku> = chunk.iter().map(|(sku, _)| sku.clone()).collect();
         let (_, mut facts) = ledger.item_facts(&skus)?;
         for (sku, counted) in chunk {
-            preview.items += 1;
             let item = facts.remove(&sku).unwrap_or_default();
             let wishes = shown.shown_of(sku.as_str());
             let target = reconcile::reconcile(&snapshot, &counted, &item.claims, &wishes, model);
             let moved = reconcile::moved_by_store(&item.claims, model);
             let expected = item.store.and_then(|store| store.acknowledged).map(|last| reconcile::expected(last, moved));
-            if wishes.ignore || expected == Some(target.write) {
-                preview.unchanged += 1;
-            } else if args.limit != 0 && preview.would_send.len() >= args.limit {
-                preview.more += 1;
-            } else {
-                let (sku, line) = (sku.to_string(), counted.line);
-                let change = Change {
-                    sku,
-                    line,
-                    counted: counted.quantity,
-                    sellable: target.sellable,
-                    expected_at_store: expected,
-                    write: target.write,
-                };
-                preview.would_send.push(change);
-            }
+            let (sku, line) = (sku.to_string(), counted.line);
+            let (counted, sellable, write) = (counted.quantity, target.sellable, target.write);
+            let change = Change { sku, line, counted, sellable, expected_at_store: expected, write };
+            preview.add(change, wishes.ignore, args.limit);
         }
     }
     Ok(preview)
+}
+
+/// The gate's decision, for a person.
+fn in_words(verdict: Verdict) -> (&'static str, Vec<String>) {
+    let subtracted = |number: String| format!("order {number} would be subtracted for want of evidence");
+    match verdict {
+        Verdict::Admit { unproved, .. } => ("admit", unproved.into_iter().map(subtracted).collect()),
+        Verdict::Hold { reasons, .. } => ("hold", reasons.iter().map(ToString::to_string).collect()),
+        Verdict::Refuse(why) => ("refuse", vec![why.to_string()]),
+    }
+}
+
+impl Preview {
+    /// Counts an item; lists it if it would be sent and there is room.
+    fn add(&mut self, change: Change, ignored: bool, limit: usize) {
+        self.items += 1;
+        if ignored || change.expected_at_store == Some(change.write) {
+            self.unchanged += 1;
+        } else if limit != 0 && self.would_send.len() >= limit {
+            self.more += 1;
+        } else {
+            self.would_send.push(change);
+        }
+    }
 }
 
 /// What the figures would be if the export were admitted now, with every order subtracted that has no evidence.

@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::health::Report;
+use crate::ledger::conditions::Condition;
 
 type Labels = Vec<(&'static str, String)>;
 type Gauges = Family<Labels, Gauge>;
@@ -15,68 +16,65 @@ type Gauges = Family<Labels, Gauge>;
 /// Renders the report.
 pub fn render(report: &Report) -> String {
     let mut registry = Registry::with_prefix("tillbridge");
-    let one = |value: i64| vec![(Vec::new(), value)];
-    add(
-        &mut registry,
-        "build",
-        "Program version, as a label; always 1",
-        vec![(vec![("version", report.version.into())], 1)],
-    );
-    add(
-        &mut registry,
-        "uptime_seconds",
-        "Seconds since the agent started",
-        one(report.uptime_seconds.unwrap_or_default()),
-    );
-    add(&mut registry, "paused", "1 while someone has paused the agent", one(report.paused.is_some().into()));
-    let orders =
-        report.orders.iter().map(|count| (vec![("state", count.state.word().to_owned())], signed(count.orders)));
-    add(&mut registry, "orders", "Web orders in the ledger by state", orders.collect());
-    add(
-        &mut registry,
-        "orders_waiting_for_till",
-        "Orders that the till has not taken",
-        one(report.waiting_for_till.len() as i64),
-    );
-    let outbox = [("stock", report.outbox.stock), ("acknowledgement", report.outbox.acknowledgements)];
-    let outbox = outbox.into_iter().map(|(kind, depth)| (vec![("kind", kind.to_owned())], signed(depth)));
-    add(&mut registry, "outbox_depth", "What waits for the web store", outbox.collect());
-    add(
-        &mut registry,
-        "outbox_age_seconds",
-        "Age of the oldest thing that waits",
-        one(report.outbox_age_seconds.unwrap_or_default()),
-    );
-    add(
-        &mut registry,
-        "store_reachable",
-        "1 while the web store answers",
-        one(report.store_reachable_since.is_some().into()),
-    );
-    add(&mut registry, "ledger_bytes", "Size of the ledger", one(signed(report.ledger_bytes)));
-    let times = [
-        ("export_seen", report.last_export.as_ref().map(|export| export.seen_at)),
-        ("export_admitted", report.admitted_export.as_ref().and_then(|export| export.decided_at)),
-        ("stock_sent", report.stock_sent_at),
-        ("orders_pulled", report.orders_pulled_at),
-    ];
-    let times = times.into_iter().filter_map(|(what, at)| Some((vec![("what", what.to_owned())], at?.as_second())));
-    add(&mut registry, "last_timestamp_seconds", "When something last happened", times.collect());
-    let conditions = report.conditions.iter().map(|condition| {
-        let labels = vec![
-            ("code", condition.code.clone()),
-            ("severity", condition.severity.word().to_owned()),
-            ("subject", condition.subject.clone()),
-        ];
-        (labels, condition.since.as_second())
-    });
-    add(&mut registry, "condition_since_timestamp_seconds", "Lasting troubles and since when", conditions.collect());
+    let version = vec![(vec![("version", report.version.into())], 1)];
+    add(&mut registry, "build", "Program version, as a label; always 1", version);
+    for (name, help, value) in single(report) {
+        add(&mut registry, name, help, vec![(Vec::new(), value)]);
+    }
+    add(&mut registry, "orders", "Web orders in the ledger by state", orders(report));
+    add(&mut registry, "outbox_depth", "What waits for the web store", outbox(report));
+    add(&mut registry, "last_timestamp_seconds", "When something last happened", times(report));
+    add(&mut registry, "condition_since_timestamp_seconds", "Lasting troubles and since when", conditions(report));
     let mut text = String::new();
     // Writing into a string cannot fail.
     if encode(&mut text, &registry).is_err() {
         text.clear();
     }
     text
+}
+
+/// Figures without labels: name, help, value.
+fn single(report: &Report) -> [(&'static str, &'static str, i64); 6] {
+    let waiting = i64::try_from(report.waiting_for_till.len()).unwrap_or(i64::MAX);
+    [
+        ("uptime_seconds", "Seconds since the agent started", report.uptime_seconds.unwrap_or_default()),
+        ("paused", "1 while someone has paused the agent", report.paused.is_some().into()),
+        ("orders_waiting_for_till", "Orders that the till has not taken", waiting),
+        ("outbox_age_seconds", "Age of the oldest thing that waits", report.outbox_age_seconds.unwrap_or_default()),
+        ("store_reachable", "1 while the web store answers", report.store_reachable_since.is_some().into()),
+        ("ledger_bytes", "Size of the ledger", signed(report.ledger_bytes)),
+    ]
+}
+
+fn orders(report: &Report) -> Vec<(Labels, i64)> {
+    report.orders.iter().map(|count| (vec![("state", count.state.word().to_owned())], signed(count.orders))).collect()
+}
+
+fn outbox(report: &Report) -> Vec<(Labels, i64)> {
+    let kinds = [("stock", report.outbox.stock), ("acknowledgement", report.outbox.acknowledgements)];
+    kinds.into_iter().map(|(kind, depth)| (vec![("kind", kind.to_owned())], signed(depth))).collect()
+}
+
+fn times(report: &Report) -> Vec<(Labels, i64)> {
+    let times = [
+        ("export_seen", report.last_export.as_ref().map(|export| export.seen_at)),
+        ("export_admitted", report.admitted_export.as_ref().and_then(|export| export.decided_at)),
+        ("stock_sent", report.stock_sent_at),
+        ("orders_pulled", report.orders_pulled_at),
+    ];
+    times.into_iter().filter_map(|(what, at)| Some((vec![("what", what.to_owned())], at?.as_second()))).collect()
+}
+
+fn conditions(report: &Report) -> Vec<(Labels, i64)> {
+    let one = |condition: &Condition| {
+        let labels = vec![
+            ("code", condition.code.clone()),
+            ("severity", condition.severity.word().to_owned()),
+            ("subject", condition.subject.clone()),
+        ];
+        (labels, condition.since.as_second())
+    };
+    report.conditions.iter().map(one).collect()
 }
 
 fn add(registry: &mut Registry, name: &str, help: &str, values: Vec<(Labels, i64)>) {
