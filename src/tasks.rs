@@ -304,7 +304,7 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(inner) = cause {
         let more = inner.to_string();
         if !text.contains(&more) {
-            text.push_str(": ");
+            text.push_str(if text.ends_with(['?', '.']) { " " } else { ": " });
             text.push_str(&more);
         }
         cause = inner.source();

@@ -8,7 +8,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::stock::Timing;
+use super::stock::{Timing, in_words};
 use super::{ExportId, Quantity};
 
 /// What to do with an export while orders published before it are unproved.
@@ -91,7 +91,7 @@ pub struct Facts {
 #[serde(tag = "reason", rename_all = "kebab-case")]
 pub enum HoldReason {
     /// The till had this order before it exported, and there is no evidence that it took it.
-    #[error("order {number} was given to the till at {published_at} and has not been taken yet")]
+    #[error("order {number} was given to the till at {} and has not been taken yet", in_words(*published_at))]
     OrderNotTaken {
         /// The order's number.
         number: String,
@@ -131,7 +131,7 @@ impl HoldReason {
 #[serde(tag = "reason", rename_all = "kebab-case")]
 pub enum RefuseReason {
     /// It was made before the one that counts now.
-    #[error("it was made before the export of {last} that counts now")]
+    #[error("it was made before the export of {} that counts now", in_words(*last))]
     OlderThanTheLast {
         /// The last admitted export's time.
         last: Timestamp,

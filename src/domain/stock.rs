@@ -91,6 +91,11 @@ pub struct Counted {
     pub line: u64,
 }
 
+/// A time as messages show it: to the second, in UTC, and saying so.
+pub fn in_words(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
 /// All that is known about when an export was made.
 ///
 /// The till's query ran somewhere between "the folder was listed and this file was not there" and "we saw it"; a

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{Next, Reconciler, Shop, chain};
 use crate::domain::ExportId;
 use crate::domain::gate::{HoldReason, RefuseReason, Verdict};
-use crate::domain::stock::{Counted, Timing};
+use crate::domain::stock::{Counted, Timing, in_words};
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::exports::ExportRecord;
 use crate::ledger::stock::RowWriter;
@@ -352,7 +352,7 @@ fn held_trouble(held: &ExportRecord, reasons: &[HoldReason], until: Option<Times
     let shrinks = reasons.iter().any(|reason| !matches!(reason, HoldReason::OrderNotTaken { .. }));
     let remedy = match (shrinks, until) {
         (true, _) => "If the till's figures are right: tillbridge stock approve. Else make the till export again; the last quantities stand meanwhile.".to_owned(),
-        (false, Some(until)) => format!("Start the till's import of web orders. If nothing happens, the export is used at {until} with these orders subtracted."),
+        (false, Some(until)) => format!("Start the till's import of web orders. If nothing happens, the export is used at {} with these orders subtracted.", in_words(until)),
         (false, None) => "Start the till's import of web orders; the export is used as soon as they are taken.".to_owned(),
     };
     Trouble {

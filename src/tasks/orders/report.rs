@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Orders;
 use crate::domain::OrderState;
+use crate::domain::stock::in_words;
 use crate::ledger::Result;
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::orders::{JournalledOrder, OrderFilter};
@@ -108,7 +109,7 @@ impl Orders {
                 code: ORDER_NOT_TAKEN,
                 subject: order.number.clone(),
                 severity: if alarm { Severity::Error } else { Severity::Warning },
-                text: format!("the till has not taken order {} since {}", order.number, order.published_at),
+                text: format!("the till has not taken order {} since {}", order.number, in_words(order.published_at)),
                 remedy: "Start the web-order import in the till, or see why it does not run. Until then stock counts as if the till had not booked the order.".into(),
             });
         }
