@@ -1,6 +1,7 @@
 //! What a harsh reviewer tried: clocks that were wrong, stores that act by themselves, files that come again. Each of these
 //! once went wrong.
 
+#![allow(clippy::disallowed_methods, reason = "a test may play the till")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop, loudly")]
 
 mod shop;
@@ -10,6 +11,7 @@ use shop::TestShop;
 use tillbridge::demo::faults::{Count, Fault};
 use tillbridge::demo::magento::{Mode, Refund};
 use tillbridge::demo::seed;
+use tillbridge::domain::OrderState;
 use tillbridge::ledger::exports::ExportState;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,4 +231,20 @@ async fn changed_settings_are_applied_at_the_next_start() {
     shop.export_and_look("same_again.csv");
     shop.deliver().await;
     assert_eq!(shop.sellable("1001"), 6.into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_order_that_is_cancelled_is_no_trouble_any_more() {
+    let shop = TestShop::in_business(Mode::Msi).await;
+    let order = shop.place("1001", 1);
+    shop.pull().await;
+    shop.write_orders();
+    let name = shop.till.waiting().unwrap()[0].clone();
+    std::fs::rename(shop.till.import.join(&name), shop.till.rejects.join(&name)).unwrap();
+    shop.look_at_orders();
+    assert_eq!(shop.states(), [OrderState::Rejected]);
+    shop.cancel(&order);
+    shop.pull().await;
+    shop.look_at_orders();
+    assert!(!shop.conditions().contains(&"order_rejected".to_owned()), "{:?} {:?}", shop.states(), shop.conditions());
 }
