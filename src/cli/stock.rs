@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::{CliError, CliResult, Exit, Format, ledger_of, output, person, stock_preview};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::domain::reconcile::{self, StockModel, Target, Term};
-use crate::domain::{Quantity, Sku};
+use crate::domain::reconcile::{self, Claim, StockModel, Target, Term};
+use crate::domain::{AdmittedSnapshot, Quantity, Sku};
 use crate::ledger::{Ledger, facts};
 use crate::ports::Clock;
 
@@ -69,8 +69,16 @@ struct Explanation {
     sellable: Quantity,
     write: Quantity,
     deducted_orders: Vec<String>,
+    /// Orders taken too shortly before the export, or after it: they count as not deducted.
+    taken_too_late: Vec<TakenLate>,
     store: Option<StoreSide>,
     due: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct TakenLate {
+    number: String,
+    taken_at: Timestamp,
 }
 
 #[derive(Debug, Serialize)]
@@ -142,6 +150,7 @@ fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanatio
         terms,
         sellable,
         write,
+        taken_too_late: item.claims.iter().filter_map(|claim| taken_too_late(claim, &snapshot)).collect(),
         deducted_orders: item.claims.iter().filter(deducted).map(|claim| claim.number.clone()).collect(),
         store,
         due: ledger.is_due(sku)?,
@@ -176,7 +185,7 @@ fn print_sum(out: &mut dyn Write, item: &Explanation) -> io::Result<()> {
     for term in &item.terms {
         let change = term.change();
         let sign = if change < Quantity::ZERO { "" } else { "+" };
-        row(out, &format!("{sign}{change}"), &output::shown(&sentence(term)))?;
+        row(out, &format!("{sign}{change}"), &output::shown(&sentence(term, &item.taken_too_late)))?;
     }
     writeln!(out, "  ————————")?;
     row(out, &item.write.to_string(), &format!("for the web store ({} can be sold)", item.sellable))
@@ -197,16 +206,42 @@ fn print_sent(out: &mut dyn Write, store: &StoreSide) -> io::Result<()> {
     }
 }
 
-fn sentence(term: &Term) -> String {
+/// An order that the till has taken, but not provably before it counted.
+fn taken_too_late(claim: &Claim, snapshot: &AdmittedSnapshot) -> Option<TakenLate> {
+    let taken = claim.taken.filter(|taken| !snapshot.deducted(taken.units, Some(taken.at)).is_positive())?;
+    Some(TakenLate { number: claim.number.clone(), taken_at: taken.at })
+}
+
+fn sentence(term: &Term, taken_too_late: &[TakenLate]) -> String {
+    let late = |number: &str| {
+        taken_too_late.iter().find(|late| late.number == number).map(|late| output::local(late.taken_at))
+    };
     match term {
         Term::NegativeCount { .. } => "the till counts less than nothing; that is nothing to sell".into(),
-        Term::NotYetDeducted { number, .. } => {
-            format!("order {number}: the till had not taken it out when it exported")
-        }
+        Term::NotYetDeducted { number, .. } => match late(number) {
+            Some(at) => format!(
+                "order {number}: taken at {at}, which does not prove that this export is without it (gate.settle); \
+                 the next one settles it"
+            ),
+            None => format!("order {number}: the till had not taken it out when it exported"),
+        },
         Term::Buffer { .. } => "kept back (stock.buffer)".into(),
         Term::ShownAtMost { .. } => "more than the most to show (stock.show_at_most)".into(),
         Term::ShownAtLeast { .. } => "the fewest to show (show_at_least)".into(),
         Term::Reserved { number, .. } => format!("order {number}: the web store subtracts its own reservation for it"),
         Term::RaisedToZero { .. } => "a web store cannot hold less than nothing".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_taken_shortly_before_the_export_is_told_apart_from_one_that_was_not_taken() {
+        let term = Term::NotYetDeducted { number: "7".into(), units: 1.into() };
+        let late = [TakenLate { number: "7".into(), taken_at: Timestamp::UNIX_EPOCH }];
+        assert!(sentence(&term, &late).contains("gate.settle"));
+        assert!(sentence(&term, &[]).contains("had not taken it out"));
     }
 }
