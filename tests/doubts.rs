@@ -234,6 +234,20 @@ async fn changed_settings_are_applied_at_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_keeps_its_books_otherwise_than_before_is_looked_at_anew() {
+    let mut shop = TestShop::in_business(Mode::Legacy).await;
+    // As if inventory sources had been switched off in the store since the last start.
+    let other = "physical-plus-reservations";
+    shop.ledger().set_fact(tillbridge::ledger::facts::STORE_MODEL, Some(other)).unwrap();
+    shop.magento.with(|books| books.write_legacy("1001", Some(50.into()), Some(true))).unwrap();
+    shop.die_and_restart();
+    shop.till.sell("1004", 1.into());
+    shop.export_and_look("next.csv");
+    shop.deliver().await;
+    assert_eq!((shop.sellable("1001"), shop.sellable("1004")), (10.into(), 47.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_order_that_is_cancelled_is_no_trouble_any_more() {
     let shop = TestShop::in_business(Mode::Msi).await;
     let order = shop.place("1001", 1);

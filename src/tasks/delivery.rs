@@ -160,21 +160,24 @@ impl Delivery {
         }
         let found = self.shop.store.probe().await.map_err(|error| Stopped::Store(Work::Read, error))?;
         let shown = found.shown.clone();
-        self.note_store(&shown, found.model);
+        self.note_store(&shown, found.model)?;
         self.shop.set_live(|live| live.store = Some(shown));
         let model = found.model;
         state.facts = Some(found);
         Ok(model)
     }
 
-    /// For commands beside the agent.
-    fn note_store(&self, shown: &str, model: StockModel) {
-        let noted = [(facts::STORE_SHOWN, shown), (facts::STORE_MODEL, model.word())]
-            .into_iter()
-            .try_for_each(|(name, value)| self.shop.ledger.set_fact(name, Some(value)));
-        if let Err(error) = noted {
-            tracing::warn!(error = chain(&error), "what the store is could not be noted");
+    /// For commands beside the agent. A store that keeps its books otherwise than before (its inventory modules were
+    /// switched) holds nothing that was believed of it.
+    fn note_store(&self, shown: &str, model: StockModel) -> Result<(), LedgerError> {
+        let ledger = &self.shop.ledger;
+        let before = ledger.fact(facts::STORE_MODEL)?;
+        if before.is_some_and(|before| before != model.word()) {
+            tracing::warn!("the web store keeps its stock otherwise than before: every item is looked at anew");
+            ledger.settings_changed(self.shop.clock.now())?;
         }
+        ledger.set_fact(facts::STORE_SHOWN, Some(shown))?;
+        ledger.set_fact(facts::STORE_MODEL, Some(model.word()))
     }
 
     /// Tells the store what became of orders. A failure postpones these notes and nothing else.
