@@ -3,7 +3,7 @@
 //! Promises: reads only; loopback unless told otherwise, and then only with TLS and a bearer token; never says more than
 //! the health report (no secrets, no customers).
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::tasks::{Shop, chain};
 pub mod metrics;
 
 /// Where the health page is by default: loopback, a port that no common service takes.
-pub const LISTEN: &str = "127.0.0.1:7878";
+pub const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7878));
 /// Requests under way get this long at stop.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -48,12 +48,7 @@ pub struct HealthSettings {
 
 impl Default for HealthSettings {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 7878)),
-            tls_certificate: None,
-            tls_key: None,
-            token_file: None,
-        }
+        Self { listen: LISTEN, tls_certificate: None, tls_key: None, token_file: None }
     }
 }
 

@@ -283,8 +283,6 @@ pub mod facts {
     pub const FIRST_STARTED: &str = "first-started";
     /// Who paused the agent, and when. Absent: not paused.
     pub const PAUSED: &str = "paused";
-    /// When the order feed was last read to its end.
-    pub const ORDERS_PULLED: &str = "orders-pulled";
     /// When the export folder was last listed.
     pub const LAST_LOOK: &str = "last-look";
     /// Bumped by `sync now`.

@@ -3,7 +3,6 @@
 //! Promises: memory does not grow with the number of rows; rows of one SKU are settled exactly as the profile says, and
 //! a conflict makes every row of that SKU an error, never a guess.
 
-use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
 use super::{Doing, Ledger, LedgerError, Result};
@@ -123,14 +122,6 @@ impl Ledger {
             }
             Ok(())
         })
-    }
-
-    /// Notes when the export folder was last listed, so that after a restart an export's age has a bound.
-    ///
-    /// # Errors
-    /// A failure of SQLite.
-    pub fn note_look(&self, at: Timestamp) -> Result<()> {
-        self.set_fact(super::facts::LAST_LOOK, Some(&at.to_string()))
     }
 }
 
