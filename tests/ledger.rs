@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use tillbridge::domain::gate::{Policy, Rules, Verdict};
 use tillbridge::domain::order::{Customer, OrderLine, Standing};
-use tillbridge::domain::stock::{Counted, Timing};
+use tillbridge::domain::stock::Timing;
 use tillbridge::domain::{ExportId, OrderId, OrderState, Quantity, Sku, WebOrder};
 use tillbridge::ledger::Ledger;
 use tillbridge::ledger::conditions::{Severity, Trouble};
@@ -14,7 +14,9 @@ use tillbridge::ledger::exports::{ExportState, Missing};
 use tillbridge::ledger::files::FileState;
 use tillbridge::ledger::outbox::Delivered;
 use tillbridge::ledger::stock::RowWriter;
-use tillbridge::ports::{Duplicates, FeedCursor, OrderFile, ReadSummary, SettledExport, SpooledExport};
+use tillbridge::ports::{
+    Duplicates, ExportRow, FeedCursor, OrderFile, ReadSummary, Says, SettledExport, SpooledExport,
+};
 
 struct Kept {
     folder: tempfile::TempDir,
@@ -111,8 +113,9 @@ fn export(ledger: &Ledger, second: i64, rows: &[(&str, i64)], duplicates: Duplic
     let spooled = SpooledExport { source, spooled: "spool".into(), fingerprint: "f".into() };
     let id = ledger.export_begun(&spooled, at(second)).unwrap();
     let mut writer = RowWriter::new(ledger, id);
-    for (line, (sku, units)) in rows.iter().enumerate() {
-        writer.take(sku, Counted { quantity: (*units).into(), line: line as u64 + 2 }).unwrap();
+    for (at, (sku, units)) in rows.iter().enumerate() {
+        let (says, row) = (Says::Count((*units).into()), at as u64 + 1);
+        writer.take(&ExportRow { sku, says, row, line: row + 1, ordinal: None }).unwrap();
     }
     writer.flush().unwrap();
     let mut summary = ReadSummary { rows: rows.len() as u64, duplicates, ..ReadSummary::default() };

@@ -22,7 +22,7 @@ use crate::domain::{AdmittedSnapshot, ExportId, Quantity, Sku};
 use crate::epos::FolderEpos;
 use crate::ledger::stock::RowWriter;
 use crate::ledger::{Ledger, LedgerError};
-use crate::ports::{Clock, Epos, ReadError, ReadSummary, RowError, SettledExport, SpooledExport};
+use crate::ports::{Clock, Epos, ExportRow, ReadError, ReadSummary, RowError, SettledExport, SpooledExport};
 use crate::tasks::chain;
 
 /// Items looked up in the ledger at once.
@@ -119,7 +119,7 @@ fn read(config: &Config, args: &Args, rows: &Ledger) -> Result<Result<Read, crat
     let epos = FolderEpos::new(config.epos.clone(), rows.folder().to_owned())
         .map_err(|error| CliError::Caused("the profile cannot be used".into(), error.into()))?;
     let mut writer = RowWriter::new(rows, id);
-    let mut sink = |sku: &str, counted: Counted| writer.take(sku, counted).map_err(|error| chain(&error).into());
+    let mut sink = |row: &ExportRow<'_>| writer.take(row).map_err(|error| chain(&error).into());
     let read = epos.read(&args.file, &name, &mut sink);
     writer.flush()?;
     match read {

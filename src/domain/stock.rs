@@ -91,6 +91,69 @@ pub struct Counted {
     pub line: u64,
 }
 
+/// How much of the stock an export speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// All items: what is not in it is missing.
+    #[default]
+    Full,
+    /// Only what changed: what is not in it stays as it was.
+    Delta,
+}
+
+/// The number that a till gives an export, with the digits that it writes it in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sequence {
+    /// The number.
+    pub number: u64,
+    /// Digits, leading zeros included: after `99999` comes `00000` or `00001`.
+    pub digits: u8,
+}
+
+/// How an export's number follows an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It is the next one, perhaps after the counter turned over.
+    Next,
+    /// So many are missing between the two.
+    Gap(u64),
+    /// The same number again.
+    Same,
+    /// It is lower.
+    Back,
+}
+
+impl Sequence {
+    /// Reads a number as the till writes it: digits only.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        Some(Self { number: text.parse().ok()?, digits: u8::try_from(text.len()).ok()? })
+    }
+
+    /// How this number follows `earlier`.
+    pub fn after(&self, earlier: &Self) -> Step {
+        let highest = 10u64.checked_pow(earlier.digits.into()).map(|limit| limit - 1);
+        if highest == Some(earlier.number) && self.number <= 1 {
+            return Step::Next;
+        }
+        match self.number.checked_sub(earlier.number) {
+            None => Step::Back,
+            Some(0) => Step::Same,
+            Some(1) => Step::Next,
+            Some(more) => Step::Gap(more - 1),
+        }
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:0width$}", self.number, width = usize::from(self.digits))
+    }
+}
+
 /// A time as messages show it: to the second, in UTC, and saying so.
 pub fn in_words(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
@@ -160,6 +223,27 @@ mod tests {
         assert_eq!(Sku::new(""), Err(NotASku::Empty));
         assert_eq!(Sku::new(&"x".repeat(LONGEST_SKU + 1)), Err(NotASku::TooLong));
         assert_eq!(Sku::new("a\0b"), Err(NotASku::ControlCharacter));
+    }
+
+    #[test]
+    fn numbers_of_exports_follow_each_other_and_turn_over() {
+        let number = |text| Sequence::parse(text).unwrap();
+        for (earlier, later, step) in [
+            ("00417", "00418", Step::Next),
+            ("00417", "00420", Step::Gap(2)),
+            ("00417", "00417", Step::Same),
+            ("00417", "00416", Step::Back),
+            ("9999", "0000", Step::Next),
+            ("9999", "0001", Step::Next),
+            ("9999", "0002", Step::Back),
+            ("9", "10", Step::Next),
+        ] {
+            assert_eq!(number(later).after(&number(earlier)), step, "{earlier} {later}");
+        }
+        assert_eq!(number("00417").to_string(), "00417");
+        for text in ["", "-1", "4.5", "٤", "99999999999999999999"] {
+            assert_eq!(Sequence::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -119,12 +119,12 @@ fn an_export_goes_from_the_folder_through_the_spool_into_the_archive() {
     let spooled = shop.epos.take(&settled[0]).unwrap();
     assert_eq!(spooled.fingerprint.len(), 64);
     let mut rows = Vec::new();
-    let mut sink = |sku: &str, counted: crate::domain::stock::Counted| {
-        rows.push((sku.to_owned(), counted.quantity));
+    let mut sink = |row: &crate::ports::ExportRow<'_>| {
+        rows.push((row.sku.to_owned(), row.says));
         Ok(())
     };
     shop.epos.read(&spooled.spooled, "stock.csv", &mut sink).unwrap();
-    assert_eq!(rows, [("A".to_owned(), 1.into())]);
+    assert_eq!(rows, [("A".to_owned(), crate::ports::Says::Count(1.into()))]);
     for _ in 0..2 {
         shop.epos.finish(&spooled, ExportFate::Archived, at(30)).unwrap();
     }

@@ -10,6 +10,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 pub use super::profile_words::{Column, Delimiter, IgnoreRow, Quote};
+use crate::domain::stock::Scope;
 use crate::ports::Duplicates;
 
 /// Row errors above this share of the rows reject the file, in percent.
@@ -105,12 +106,6 @@ words!(
         Required }
 );
 words!(
-    /// What the export holds.
-    ExportScope { /// All items.
-        Full, /// Only changes.
-        Delta }
-);
-words!(
     /// What a delta row does.
     Action { /// Sets the count.
         Set, /// Takes the item away.
@@ -185,7 +180,7 @@ pub struct StockProfile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<Branch>,
     /// All items or only changes?
-    pub export: ExportScope,
+    pub export: Scope,
     /// What the words in the action column do.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub actions: BTreeMap<String, Action>,

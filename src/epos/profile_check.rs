@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 
 use super::number::NumberStyle;
 use super::profile::{
-    AsOf, AsOfFrom, Branch, Column, DecimalMark, Encoding, ExportScope, Header, Kind, Negative, SkuScientific,
-    StockProfile,
+    AsOf, AsOfFrom, Branch, Column, DecimalMark, Encoding, Header, Kind, Negative, SkuScientific, StockProfile,
 };
 use super::profile_words::Delimiter;
+use crate::domain::stock::Scope;
 use crate::ports::Duplicates;
 
 /// What is wrong with a stock profile.
@@ -75,7 +75,7 @@ impl StockProfile {
         if matches!(self.encoding, Encoding::Cp850 | Encoding::Cp437) {
             return not_yet("encoding", "a DOS code page");
         }
-        if matches!(self.export, ExportScope::Delta) || !self.actions.is_empty() || self.columns.action.is_some() {
+        if matches!(self.export, Scope::Delta) || !self.actions.is_empty() || self.columns.action.is_some() {
             return not_yet("export", "an export of changes only");
         }
         match &self.branch {

@@ -18,8 +18,7 @@ use super::profile_check::CheckedProfile;
 use super::quotes::QuoteTracker;
 use super::row::{Places, RowFault, field, is_blank, shortened};
 use super::text::{CleanText, LONGEST_RECORD, TextFault};
-use crate::domain::stock::Counted;
-use crate::ports::{ReadError, ReadSummary, Rejection, RowError, RowSink};
+use crate::ports::{ExportRow, ReadError, ReadSummary, Rejection, RowError, RowSink, Says};
 
 /// Bytes of text in which the delimiter is looked for.
 const SAMPLE: u64 = 64 * 1024;
@@ -138,7 +137,12 @@ struct Reading<'p, 'f> {
 impl<'p, 'f> Reading<'p, 'f> {
     fn new(profile: &'p CheckedProfile, text: Text<'f>, delimiter: u8) -> Self {
         let csv = csv_reader(delimiter, profile.profile.quote.0).from_reader(text);
-        let summary = ReadSummary { duplicates: profile.profile.duplicates, ..ReadSummary::default() };
+        let summary = ReadSummary {
+            duplicates: profile.profile.duplicates,
+            row_error_limit_percent: profile.profile.row_error_limit_percent.0,
+            scope: profile.profile.export,
+            ..ReadSummary::default()
+        };
         let record = ByteRecord::new();
         Self { profile, csv, record, header: None, delimiter, summary, errors: 0, spanning: None }
     }
@@ -309,7 +313,10 @@ impl<'p, 'f> Reading<'p, 'f> {
             return self.row_error(at, RowFault { sku, reason: "wrong_field_count", text: text.to_owned() });
         }
         match self.profile.row(&self.record, places) {
-            Ok((sku, quantity)) => sink(sku, Counted { quantity, line: at.line }).map_err(Stop::Sink),
+            Ok((sku, quantity)) => {
+                let (says, row, line) = (Says::Count(quantity), self.summary.rows, at.line);
+                sink(&ExportRow { sku, says, row, line, ordinal: None }).map_err(Stop::Sink)
+            }
             Err(fault) if at.is_cut && is_mark_of_a_cut(fault.reason) => {
                 let text = format!("the last line breaks off ({}); the till had not written all of it", fault.text);
                 Err(rejection("truncated_last_record", Some(at.line), text))

@@ -18,8 +18,9 @@ fn read(profile: &StockProfile, bytes: &[u8]) -> Outcome {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     let mut rows = Vec::new();
-    let mut sink = |sku: &str, counted: Counted| {
-        rows.push((sku.to_owned(), counted.quantity.to_string(), counted.line));
+    let mut sink = |row: &ExportRow<'_>| {
+        let Says::Count(quantity) = row.says else { panic!("{row:?}") };
+        rows.push((row.sku.to_owned(), quantity.to_string(), row.line));
         Ok(())
     };
     match read_export(&profile.check().unwrap(), file.path(), &mut sink) {
@@ -291,8 +292,8 @@ fn a_sink_that_fails_stops_the_read() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "SKU,Qty\nA,1\nB,2\n").unwrap();
     let mut taken = 0;
-    let mut sink = |_: &str, counted: Counted| {
-        assert_eq!(counted.quantity, Quantity::ONE);
+    let mut sink = |row: &ExportRow<'_>| {
+        assert_eq!(row.says, Says::Count(Quantity::ONE));
         taken += 1;
         Err("full".into())
     };

@@ -6,9 +6,8 @@
 use rusqlite::{Transaction, params};
 
 use super::{Doing, Ledger, LedgerError, Result};
-use crate::domain::stock::Counted;
 use crate::domain::{ExportId, Quantity};
-use crate::ports::{Duplicates, ReadSummary, RowError};
+use crate::ports::{Duplicates, ExportRow, ReadSummary, RowError, Says};
 
 /// Rows per transaction: large enough that the commit costs little, small enough that others wait only milliseconds.
 const ROWS_PER_COMMIT: usize = 5000;
@@ -20,7 +19,7 @@ pub const LISTED_ROW_ERRORS: usize = 200;
 pub struct RowWriter<'a> {
     ledger: &'a Ledger,
     export: ExportId,
-    pending: Vec<(Box<str>, Counted)>,
+    pending: Vec<(Box<str>, Quantity, u64)>,
 }
 
 impl<'a> RowWriter<'a> {
@@ -33,8 +32,12 @@ impl<'a> RowWriter<'a> {
     ///
     /// # Errors
     /// A failure of SQLite.
-    pub fn take(&mut self, sku: &str, counted: Counted) -> Result<()> {
-        self.pending.push((sku.into(), counted));
+    pub fn take(&mut self, row: &ExportRow<'_>) -> Result<()> {
+        let quantity = match row.says {
+            Says::Count(quantity) => quantity,
+            Says::Deleted => Quantity::ZERO,
+        };
+        self.pending.push((row.sku.into(), quantity, row.line));
         if self.pending.len() < ROWS_PER_COMMIT { Ok(()) } else { self.flush() }
     }
 
@@ -51,8 +54,8 @@ impl<'a> RowWriter<'a> {
             let mut again = tx.prepare_cached(
                 "INSERT INTO stock_row_again (export_id, sku, quantity, line) VALUES (?1, ?2, ?3, ?4)",
             )?;
-            for (sku, counted) in pending {
-                let row = params![export.0, sku, counted.quantity.to_string(), counted.line as i64];
+            for (sku, quantity, line) in pending {
+                let row = params![export.0, sku, quantity.to_string(), *line as i64];
                 if insert.execute(row)? == 0 {
                     again.execute(row)?;
                 }

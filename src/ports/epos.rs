@@ -6,10 +6,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::retry::FailureClass;
-use crate::domain::stock::{Counted, Timing};
+use crate::domain::stock::{Scope, Sequence, Timing};
 use crate::domain::{Quantity, Sku, WebOrder};
 
 /// The till system, as far as files go. Calls block; callers run them off the async threads.
@@ -92,8 +93,32 @@ pub trait Epos: Send + Sync {
     fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError>;
 }
 
-/// Takes one row of an export: SKU, count and line.
-pub type RowSink<'a> = dyn FnMut(&str, Counted) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
+/// Takes one row of an export.
+pub type RowSink<'a> = dyn FnMut(&ExportRow<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
+
+/// One row of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExportRow<'r> {
+    /// The item.
+    pub sku: &'r str,
+    /// What the row says of it.
+    pub says: Says,
+    /// Data record, from 1.
+    pub row: u64,
+    /// Physical line on which it starts, from 1.
+    pub line: u64,
+    /// Its place in the order of changes, where the export numbers them: the highest of an item's rows counts.
+    pub ordinal: Option<u64>,
+}
+
+/// What a row says of its item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// So many units.
+    Count(Quantity),
+    /// The till has it no more (in an export of changes).
+    Deleted,
+}
 
 /// What one look at the export folder found.
 #[derive(Debug, Clone, Default)]
@@ -148,6 +173,7 @@ pub enum ExportFate<'a> {
 
 /// What a whole read came to.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ReadSummary {
     /// Data records in the file.
     pub rows: u64,
@@ -157,8 +183,17 @@ pub struct ReadSummary {
     pub more_row_errors: u64,
     /// What two rows of one SKU mean.
     pub duplicates: Duplicates,
-    /// When the export began, if the file says so itself.
+    /// Row errors above this share of the rows reject the export, in percent; those that only the taker of the rows
+    /// finds (conflicts between rows) count as well.
+    pub row_error_limit_percent: u32,
+    /// How much of the stock the export speaks of.
+    pub scope: Scope,
+    /// When the export began, if the file says so itself and the profile believes it.
     pub declared: Option<Timestamp>,
+    /// When the export began by its own words, in the till's local time.
+    pub as_of: Option<DateTime>,
+    /// The number that the till gave it.
+    pub sequence: Option<Sequence>,
     /// Remarks for a person.
     pub warnings: Vec<String>,
 }

@@ -13,13 +13,13 @@ use serde_json::json;
 use super::{Next, Reconciler, Shop, chain};
 use crate::domain::ExportId;
 use crate::domain::gate::{HoldReason, RefuseReason, Verdict};
-use crate::domain::stock::{Counted, Timing, in_words};
+use crate::domain::stock::{Timing, in_words};
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::exports::ExportRecord;
 use crate::ledger::stock::RowWriter;
 use crate::ledger::{Result, facts};
 use crate::ports::{
-    EposError, ExportFate, ExportLook, ReadError, ReadSummary, Rejection, SettledExport, SpooledExport,
+    EposError, ExportFate, ExportLook, ExportRow, ReadError, ReadSummary, Rejection, SettledExport, SpooledExport,
 };
 
 /// Condition: the export folder cannot be listed.
@@ -203,8 +203,8 @@ impl Stock {
     fn read(&self, id: ExportId, spooled: &SpooledExport) -> Result<std::result::Result<ReadSummary, Rejection>> {
         let mut writer = RowWriter::new(&self.shop.ledger, id);
         let mut failure = None;
-        let mut sink = |sku: &str, counted: Counted| {
-            writer.take(sku, counted).map_err(|error| {
+        let mut sink = |row: &ExportRow<'_>| {
+            writer.take(row).map_err(|error| {
                 let text = chain(&error);
                 failure = Some(error);
                 text.into()
