@@ -25,7 +25,7 @@ impl CheckedProfile {
         // Two names, found whole by one delimiter only, leave no doubt; numbers alone need rows that are alike.
         let is_named = matches!((&self.sku, &self.quantity), (Column::Name(_), Column::Name(_)));
         match self.profile.header {
-            Header::FirstRow => {
+            Header::Auto | Header::FirstRow => {
                 records.first().is_some_and(|row| self.has_names(row)) && (is_named || self.is_regular(&records))
             }
             Header::FindByNames => records.iter().any(|row| self.has_names(row)),

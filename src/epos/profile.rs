@@ -51,7 +51,8 @@ words!(
 );
 words!(
     /// Where the column names stand.
-    Header { /// In the first row.
+    Header { /// Found out: where the names stand, or whether the first row is one of data; not clear rejects the file.
+        Auto, /// In the first row.
         FirstRow, /// Nowhere.
         None, /// In the first row that has both names; what stands above is skipped.
         FindByNames }
@@ -195,6 +196,12 @@ pub struct StockProfile {
     /// When the export began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_of: Option<AsOf>,
+    /// Which number the till gave the export.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<ExportNumber>,
+    /// Keys that a person has yet to decide about. A profile with any is refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undecided: Vec<String>,
 }
 
 /// Where the values stand in a record.
@@ -285,6 +292,9 @@ pub struct Completeness {
     /// Its key of the sum of quantities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sum_key: Option<String>,
+    /// Its key of the number of records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count_key: Option<String>,
     /// Empty file that says that the export is whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub marker_file: Option<String>,
@@ -301,11 +311,27 @@ pub struct AsOf {
     pub pattern: Option<String>,
 }
 
+/// Which number the till gave the export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportNumber {
+    /// Who tells.
+    pub from: NumberFrom,
+    /// Where it stands: `#` is the number, a `*` at either end any text (`STK_*_#.dat`).
+    pub pattern: String,
+}
+
+words!(
+    /// Who tells the export's number.
+    NumberFrom { /// The file's name.
+        Name, /// Its header: header record, lines above the table, root element of XML, control file.
+        Header }
+);
 words!(
     /// Who tells when the export began.
     AsOfFrom { /// Our own first sight of the file.
         FirstSeen, /// Its name.
-        Name, /// Its header record.
+        Name, /// Its header: header record, lines above the table, root element of XML, control file.
         Header }
 );
 

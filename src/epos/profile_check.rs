@@ -46,6 +46,13 @@ impl StockProfile {
     /// # Errors
     /// The first thing that is contradictory, or that this version cannot do.
     pub fn check(&self) -> Result<CheckedProfile, ProfileError> {
+        if !self.undecided.is_empty() {
+            let keys = self.undecided.join(", ");
+            return wrong(
+                "undecided",
+                format!("names {keys}: set each of them, then take this line out of the profile"),
+            );
+        }
         self.refuse_what_is_not_read_yet()?;
         let delimiter = match self.delimiter {
             Delimiter::Auto => None,
@@ -90,6 +97,7 @@ impl StockProfile {
             ("record_path", self.record_path.is_some()),
             ("columns.sequence", self.columns.sequence.is_some()),
             ("columns.as_of", self.columns.as_of.is_some()),
+            ("sequence", self.sequence.is_some()),
         ];
         match later.into_iter().find(|(_, present)| *present) {
             Some((key, _)) => not_yet(key, "this"),

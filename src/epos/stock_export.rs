@@ -241,7 +241,7 @@ impl<'p, 'f> Reading<'p, 'f> {
 
     fn find_header(&mut self) -> Result<Option<Places>, Stop> {
         let is_found = |reading: &Self| match reading.profile.profile.header {
-            Header::FirstRow => true,
+            Header::Auto | Header::FirstRow => true,
             Header::FindByNames => reading.profile.has_names(&reading.record),
             Header::None => false,
         };
