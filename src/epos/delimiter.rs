@@ -7,6 +7,7 @@ use csv::ByteRecord;
 use super::profile::{Column, Header};
 use super::profile_check::CheckedProfile;
 use super::profile_words::DELIMITERS;
+use super::roles::Roles;
 use super::row::{field, is_blank};
 
 /// Records looked at.
@@ -14,22 +15,27 @@ const RECORDS: usize = 50;
 
 impl CheckedProfile {
     /// The one delimiter that makes sense of the sample; `None` when none or several do.
-    pub(super) fn found_delimiter(&self, sample: &str) -> Option<u8> {
-        let mut fitting = DELIMITERS.into_iter().filter(|delimiter| self.makes_sense(sample, *delimiter));
+    pub(super) fn found_delimiter(&self, roles: &Roles<Column>, sample: &str) -> Option<u8> {
+        if let Some(declared) = declared_delimiter(sample) {
+            return Some(declared);
+        }
+        let mut fitting = DELIMITERS.into_iter().filter(|delimiter| self.makes_sense(roles, sample, *delimiter));
         let found = fitting.next()?;
         fitting.next().is_none().then_some(found)
     }
 
-    fn makes_sense(&self, sample: &str, delimiter: u8) -> bool {
+    fn makes_sense(&self, roles: &Roles<Column>, sample: &str, delimiter: u8) -> bool {
         let records = self.records(sample, delimiter);
         // Two names, found whole by one delimiter only, leave no doubt; numbers alone need rows that are alike.
-        let is_named = matches!((&self.sku, &self.quantity), (Column::Name(_), Column::Name(_)));
+        let is_named = roles.all().all(|column| matches!(column, Column::Name(_)));
+        let has_names = |row: &ByteRecord| self.has_names(roles, row);
         match self.profile.header {
-            Header::Auto | Header::FirstRow => {
-                records.first().is_some_and(|row| self.has_names(row)) && (is_named || self.is_regular(&records))
+            Header::FirstRow => {
+                records.first().is_some_and(has_names) && (is_named || self.is_regular(roles, &records))
             }
-            Header::FindByNames => records.iter().any(|row| self.has_names(row)),
-            Header::None => self.is_regular(&records),
+            Header::FindByNames => records.iter().any(has_names),
+            Header::Auto if is_named => records.iter().any(has_names),
+            Header::Auto | Header::None => self.is_regular(roles, &records),
         }
     }
 
@@ -40,25 +46,41 @@ impl CheckedProfile {
     }
 
     /// Does the row have every column that the profile names?
-    pub(super) fn has_names(&self, row: &ByteRecord) -> bool {
-        let has = |column: &Column| match column {
+    pub(super) fn has_names(&self, roles: &Roles<Column>, row: &ByteRecord) -> bool {
+        roles.all().all(|column| match column {
             Column::Name(name) => (0..row.len()).any(|at| is_name(field(row, at), name)),
             Column::Number(number) => *number <= row.len(),
             Column::List(_) => false,
-        };
-        has(&self.sku) && has(&self.quantity)
+        })
     }
 
-    /// Have nearly all rows the same number of fields, two at least and enough for the profile's columns?
-    fn is_regular(&self, records: &[ByteRecord]) -> bool {
-        let Some(fields) = records.first().map(ByteRecord::len) else { return false };
-        let needed = [&self.sku, &self.quantity].into_iter().filter_map(|column| match column {
+    /// Have nearly all items the same number of fields, two at least and enough for the profile's columns?
+    fn is_regular(&self, roles: &Roles<Column>, records: &[ByteRecord]) -> bool {
+        let items: Vec<&ByteRecord> = records.iter().filter(|record| self.may_be_item(record)).collect();
+        let Some(fields) = items.first().map(|record| record.len()) else { return false };
+        let needed = roles.all().filter_map(|column| match column {
             Column::Number(number) => Some(*number),
             Column::Name(_) | Column::List(_) => None,
         });
-        let odd = records.iter().filter(|record| record.len() != fields).count();
-        fields >= 2 && needed.max().is_none_or(|number| number <= fields) && odd * 10 <= records.len()
+        let odd = items.iter().filter(|record| record.len() != fields).count();
+        fields >= 2 && needed.max().is_none_or(|number| number <= fields) && odd * 10 <= items.len()
     }
+
+    /// Is the record not marked as another kind?
+    fn may_be_item(&self, record: &ByteRecord) -> bool {
+        let Some(types) = &self.profile.record_types else { return true };
+        let first = field(record, 0).trim();
+        let is = |mark: &Option<String>| mark.as_deref().is_some_and(|mark| mark.trim() == first);
+        !is(&types.header) && !is(&types.trailer) && (types.detail.is_none() || is(&types.detail))
+    }
+}
+
+/// What a line `sep=;` at the top says.
+fn declared_delimiter(sample: &str) -> Option<u8> {
+    let line = sample.lines().next()?.trim();
+    let (key, mark) = line.split_at_checked(4)?;
+    let [mark] = mark.as_bytes() else { return None };
+    (key.eq_ignore_ascii_case("sep=") && DELIMITERS.contains(mark)).then_some(*mark)
 }
 
 /// Is this header field the column of that name? Case does not count, blanks around it neither.

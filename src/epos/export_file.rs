@@ -1,11 +1,14 @@
 //! A first look over a whole export file: is it text at all, in which encoding, and where does it end?
 //!
-//! Promises: one pass, fixed memory. An encoding is detected only where the profile says `auto`, and a byte order
-//! mark wins over everything.
+//! Promises: one pass at most, fixed memory. An encoding is detected only where the profile says `auto`, and a byte
+//! order mark wins over everything. Where head and tail tell all that is asked, the middle is not read.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::profile::Encoding;
+use md5::{Digest, Md5};
+
+use super::profile::{Encoding, Kind};
+use super::spool::hex;
 use super::text::Charset;
 use crate::ports::Rejection;
 
@@ -35,7 +38,7 @@ const MARKUP: [(&str, &str); 4] =
     [("<html", "a web page"), ("<!doctype", "a web page"), ("<?xml", "XML"), ("<table", "a web page")];
 
 /// What the first look found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FirstLook {
     /// How to read the text.
     pub(super) charset: Charset,
@@ -43,6 +46,8 @@ pub(super) struct FirstLook {
     pub(super) start: u64,
     /// Where it ends, without DOS's end mark.
     pub(super) end: u64,
+    /// MD5 of all bytes, in hex, where it is asked for.
+    pub(super) md5: Option<String>,
 }
 
 /// Why the first look went no further.
@@ -59,8 +64,16 @@ impl From<io::Error> for NoText {
 }
 
 /// Looks over the file, and leaves it at its start.
-pub(super) fn first_look(file: &mut (impl Read + Seek), wanted: Encoding) -> Result<FirstLook, NoText> {
-    let mut seen = Seen::default();
+pub(super) fn first_look(
+    file: &mut (impl Read + Seek),
+    wanted: Encoding,
+    kind: Kind,
+    md5: bool,
+) -> Result<FirstLook, NoText> {
+    let mut seen = Seen { md5: md5.then(Md5::new), ..Seen::default() };
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(0))?;
+    let needs_all = md5 || wanted == Encoding::Auto;
     let mut piece = vec![0; PIECE];
     loop {
         let read = file.read(&mut piece)?;
@@ -68,38 +81,67 @@ pub(super) fn first_look(file: &mut (impl Read + Seek), wanted: Encoding) -> Res
             break;
         }
         seen.take_in(&piece[..read]);
+        if !needs_all && !seen.is_blank && seen.length + (PIECE as u64) < length {
+            seen.skip_to(length - PIECE as u64);
+            file.seek(SeekFrom::Start(seen.length))?;
+        }
     }
     file.seek(SeekFrom::Start(0))?;
     if seen.is_blank {
         let text = if seen.length == 0 { "the file is empty" } else { "the file has nothing but blanks" };
         return Err(rejected("empty", format!("{text}; let the till write the export again")));
     }
-    if let Some(what) = stranger(&seen.head) {
-        return Err(rejected("wrong_file_type", format!("this is {what}, not a table of text; export as CSV")));
+    if let Some(what) = stranger(&seen.head, kind) {
+        let wanted = match kind {
+            Kind::Csv | Kind::Fixed => "not a table of text; export as CSV, or correct kind in the profile",
+            Kind::Xml => "not XML; correct kind in the profile",
+        };
+        return Err(rejected("wrong_file_type", format!("this is {what}, {wanted}")));
     }
-    let (charset, start) = seen.charset(wanted);
+    let (charset, start) = seen.charset(wanted, kind);
     let end = if is_utf16(charset) { seen.length } else { seen.text_end };
-    Ok(FirstLook { charset, start, end: end.max(start) })
+    let md5 = seen.md5.map(|hash| hex(&hash.finalize()));
+    Ok(FirstLook { charset, start, end: end.max(start), md5 })
 }
 
 fn rejected(reason: &str, text: String) -> NoText {
     NoText::Rejected(Rejection { reason: reason.to_owned(), line: None, text })
 }
 
-fn stranger(head: &[u8]) -> Option<&'static str> {
+fn stranger(head: &[u8], kind: Kind) -> Option<&'static str> {
     if let Some((_, what)) = STRANGERS.iter().find(|(start, _)| head.starts_with(start)) {
         return Some(what);
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     let starts = |mark: &str| text.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark.as_bytes()));
-    MARKUP.iter().find(|(mark, _)| starts(mark)).map(|(_, what)| *what)
+    let is_utf16 = head.starts_with(b"\xff\xfe")
+        || head.starts_with(b"\xfe\xff")
+        || head.get(..2).is_some_and(|pair| pair.contains(&0));
+    let mut markup = MARKUP.iter().filter(|(mark, _)| starts(mark)).map(|(_, what)| *what);
+    match kind {
+        Kind::Csv | Kind::Fixed => markup.next(),
+        Kind::Xml if text.first() == Some(&b'<') || is_utf16 => markup.find(|what| *what != "XML"),
+        Kind::Xml => Some("plain text"),
+    }
+}
+
+/// The encoding that an XML declaration names, if it names one that is known.
+fn declared_in_xml(head: &[u8]) -> Option<Charset> {
+    let end = head.windows(2).position(|pair| pair == b"?>")?;
+    let declaration = std::str::from_utf8(&head[..end]).ok()?.strip_prefix("<?xml")?;
+    let value = declaration.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
+    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    let name = value[1..].split(quote).next()?;
+    if name.eq_ignore_ascii_case("iso-8859-1") {
+        return Some(Charset::Latin1);
+    }
+    encoding_rs::Encoding::for_label(name.as_bytes()).map(Charset::Known)
 }
 
 fn is_utf16(charset: Charset) -> bool {
     charset == Charset::Known(encoding_rs::UTF_16LE) || charset == Charset::Known(encoding_rs::UTF_16BE)
 }
 
-#[derive(Debug)]
 struct Seen {
     head: Vec<u8>,
     length: u64,
@@ -107,11 +149,12 @@ struct Seen {
     is_blank: bool,
     /// As far as it was seen, valid UTF-8; the bytes of a character that the next piece may complete.
     utf8: Option<Vec<u8>>,
+    md5: Option<Md5>,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { head: Vec::new(), length: 0, text_end: 0, is_blank: true, utf8: Some(Vec::new()) }
+        Self { head: Vec::new(), length: 0, text_end: 0, is_blank: true, utf8: Some(Vec::new()), md5: None }
     }
 }
 
@@ -132,20 +175,30 @@ impl Seen {
         if let Some(open) = self.utf8.take() {
             self.utf8 = continued(open, piece);
         }
+        if let Some(md5) = &mut self.md5 {
+            md5.update(piece);
+        }
     }
 
-    fn charset(&self, wanted: Encoding) -> (Charset, u64) {
+    /// Goes on at this place; what lies between matters to no question asked.
+    fn skip_to(&mut self, at: u64) {
+        (self.length, self.text_end) = (at, at);
+    }
+
+    fn charset(&self, wanted: Encoding, kind: Kind) -> (Charset, u64) {
         if let Some((encoding, length)) = encoding_rs::Encoding::for_bom(&self.head) {
             return (Charset::Known(encoding), length as u64);
         }
         let charset = match wanted {
+            Encoding::Auto if kind == Kind::Xml => declared_in_xml(&self.head).unwrap_or_else(|| self.detected()),
             Encoding::Auto => self.detected(),
             Encoding::Utf8 => Charset::Known(encoding_rs::UTF_8),
             Encoding::Utf16Le => Charset::Known(encoding_rs::UTF_16LE),
             Encoding::Utf16Be => Charset::Known(encoding_rs::UTF_16BE),
             Encoding::Windows1252 => Charset::Known(encoding_rs::WINDOWS_1252),
-            // The two DOS pages are refused when the profile is checked.
-            Encoding::Iso88591 | Encoding::Cp850 | Encoding::Cp437 => Charset::Latin1,
+            Encoding::Iso88591 => Charset::Latin1,
+            Encoding::Cp850 => Charset::Dos(&oem_cp::code_table::DECODING_TABLE_CP850),
+            Encoding::Cp437 => Charset::Dos(&oem_cp::code_table::DECODING_TABLE_CP437),
         };
         (charset, 0)
     }
@@ -196,11 +249,11 @@ mod tests {
     use super::*;
 
     fn look(bytes: &[u8]) -> FirstLook {
-        first_look(&mut Cursor::new(bytes), Encoding::Auto).unwrap()
+        first_look(&mut Cursor::new(bytes), Encoding::Auto, Kind::Csv, false).unwrap()
     }
 
     fn reason(bytes: &[u8]) -> String {
-        match first_look(&mut Cursor::new(bytes), Encoding::Auto) {
+        match first_look(&mut Cursor::new(bytes), Encoding::Auto, Kind::Csv, false) {
             Err(NoText::Rejected(rejection)) => rejection.reason,
             other => panic!("{other:?}"),
         }

@@ -14,7 +14,7 @@ use super::publish::Importing;
 use super::settings::{EposSettings, SettingsError};
 use super::settle::{SettleRules, SettleTracker};
 use super::spool::{Spool, observe_folder};
-use super::stock_export::read_export;
+use super::stock_export::{ExportFile, read_export};
 use super::{checks, sightings};
 use crate::domain::WebOrder;
 use crate::ports::{
@@ -117,8 +117,8 @@ impl Epos for FolderEpos {
         self.spool.take(export)
     }
 
-    fn read(&self, spooled: &Path, _name: &str, sink: &mut RowSink<'_>) -> Result<ReadSummary, ReadError> {
-        read_export(&self.profile, spooled, sink)
+    fn read(&self, spooled: &Path, name: &str, sink: &mut RowSink<'_>) -> Result<ReadSummary, ReadError> {
+        read_export(&self.profile, ExportFile { path: spooled, name, companion: None }, sink)
     }
 
     fn finish(&self, export: &SpooledExport, fate: ExportFate<'_>, now: Timestamp) -> Result<(), EposError> {

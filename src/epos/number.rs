@@ -41,7 +41,18 @@ impl NumberStyle {
             Some(quantity) => quantity,
             None => self.styled(text)?,
         };
-        if (self.least..=self.most).contains(&quantity.decimal()) { Ok(quantity) } else { Err(NotANumber::OutOfRange) }
+        if self.is_in_range(quantity) { Ok(quantity) } else { Err(NotANumber::OutOfRange) }
+    }
+
+    /// Can this be a count?
+    pub(super) fn is_in_range(&self, quantity: Quantity) -> bool {
+        (self.least..=self.most).contains(&quantity.decimal())
+    }
+
+    /// Reads a sum of many: it may be larger than any single count.
+    pub(super) fn read_sum(&self, text: &str) -> Option<Decimal> {
+        let style = Self { least: Decimal::MIN, most: Decimal::MAX, ..self.clone() };
+        style.read(text).ok().map(Quantity::decimal)
     }
 
     /// The common case, quickly: a few digits, perhaps with a minus before them.

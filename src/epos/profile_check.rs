@@ -1,18 +1,12 @@
 //! From a profile as written to one that can be followed.
 //!
-//! Promises: a [`CheckedProfile`] holds nothing contradictory and nothing that this version cannot do; every refusal
-//! names the key.
+//! Promises: a [`CheckedProfile`] holds nothing contradictory and nothing that its kind of file cannot have; every
+//! refusal names the key and a remedy.
 
-use jiff::Timestamp;
-use jiff::fmt::strtime::BrokenDownTime;
-use jiff::tz::TimeZone;
-
+use super::layout::Layout;
 use super::number::NumberStyle;
-use super::profile::{
-    AsOf, AsOfFrom, Branch, Column, DecimalMark, Encoding, Header, Kind, Negative, SkuScientific, StockProfile,
-};
-use super::profile_words::Delimiter;
-use crate::domain::stock::Scope;
+use super::profile::{DecimalMark, Header, Kind, Negative, StockProfile};
+use super::profile_words::{Column, Delimiter};
 use crate::ports::Duplicates;
 
 /// What is wrong with a stock profile.
@@ -31,12 +25,11 @@ pub struct CheckedProfile {
     pub(super) profile: StockProfile,
     /// `None`: to be found out from the file.
     pub(super) delimiter: Option<u8>,
-    pub(super) sku: Column,
-    pub(super) quantity: Column,
+    pub(super) layout: Layout,
     pub(super) numbers: NumberStyle,
 }
 
-fn wrong<T>(key: &'static str, what: impl Into<String>) -> Result<T, ProfileError> {
+pub(super) fn wrong<T>(key: &'static str, what: impl Into<String>) -> Result<T, ProfileError> {
     Err(ProfileError { key, what: what.into() })
 }
 
@@ -44,7 +37,7 @@ impl StockProfile {
     /// Makes sure that the profile can be followed.
     ///
     /// # Errors
-    /// The first thing that is contradictory, or that this version cannot do.
+    /// The first thing that is contradictory or left undecided.
     pub fn check(&self) -> Result<CheckedProfile, ProfileError> {
         if !self.undecided.is_empty() {
             let keys = self.undecided.join(", ");
@@ -53,58 +46,39 @@ impl StockProfile {
                 format!("names {keys}: set each of them, then take this line out of the profile"),
             );
         }
-        self.refuse_what_is_not_read_yet()?;
-        let delimiter = match self.delimiter {
-            Delimiter::Auto => None,
-            Delimiter::Is(byte) => Some(byte),
-            Delimiter::None => {
+        let delimiter = match (self.delimiter, self.kind) {
+            (Delimiter::Is(byte), _) => Some(byte),
+            (Delimiter::None, Kind::Csv) => {
                 return wrong("delimiter", "is empty; write \"auto\" or the character between the fields");
             }
+            (Delimiter::Auto | Delimiter::None, _) => None,
         };
         self.check_as_of()?;
+        self.check_sequence()?;
+        self.check_completeness()?;
+        self.check_foreign_keys()?;
         self.check_texts()?;
-        Ok(CheckedProfile {
-            sku: self.column("columns.sku", self.columns.sku.as_ref())?,
-            quantity: self.column("columns.quantity", self.columns.quantity.as_ref())?,
-            numbers: self.number_style()?,
-            delimiter,
-            profile: self.clone(),
-        })
+        self.check_branch_column()?;
+        Ok(CheckedProfile { layout: self.layout()?, numbers: self.number_style()?, delimiter, profile: self.clone() })
     }
 
-    fn refuse_what_is_not_read_yet(&self) -> Result<(), ProfileError> {
-        let not_yet = |key, what: &str| wrong(key, format!("{what} cannot be read by this version yet"));
-        match self.kind {
-            Kind::Csv => {}
-            Kind::Fixed => return not_yet("kind", "fixed width"),
-            Kind::Xml => return not_yet("kind", "XML"),
-        }
-        if matches!(self.encoding, Encoding::Cp850 | Encoding::Cp437) {
-            return not_yet("encoding", "a DOS code page");
-        }
-        if matches!(self.export, Scope::Delta) || !self.actions.is_empty() || self.columns.action.is_some() {
-            return not_yet("export", "an export of changes only");
-        }
-        match &self.branch {
-            None => {}
-            Some(Branch::Only { .. }) => return not_yet("branch", "an export of several branches"),
-            Some(Branch::SumOfColumns {}) => return not_yet("branch", "a sum of columns"),
-        }
-        let later = [
-            ("record_types", self.record_types.is_some()),
-            ("trailer", self.trailer.is_some()),
-            ("completeness", self.completeness.is_some()),
-            ("record_path", self.record_path.is_some()),
-            ("columns.sequence", self.columns.sequence.is_some()),
-            ("columns.as_of", self.columns.as_of.is_some()),
-            ("sequence", self.sequence.is_some()),
+    /// Keys that another kind of file has.
+    fn check_foreign_keys(&self) -> Result<(), ProfileError> {
+        let (is_csv, is_xml) = (self.kind == Kind::Csv, self.kind == Kind::Xml);
+        let rows_by_name = matches!(self.header, Header::FirstRow | Header::FindByNames);
+        let foreign = [
+            ("record_path", !is_xml && self.record_path.is_some(), "is for XML"),
+            ("record_types", is_xml && self.record_types.is_some(), "are not for XML"),
+            ("header", !is_csv && rows_by_name, "names columns of a csv file; leave it out"),
+            ("expected_fields", !is_csv && self.expected_fields.is_some(), "is for csv"),
+            ("end_marker", is_xml && self.end_marker.is_some(), "is not for XML, which ends with its root element"),
+            ("ignore_rows", is_xml && !self.ignore_rows.is_empty(), "are not for XML"),
+            ("comment", is_xml && self.comment.is_some(), "is not for XML"),
+            ("skip_lines", is_xml && self.skip_lines > 0, "is not for XML"),
         ];
-        match later.into_iter().find(|(_, present)| *present) {
-            Some((key, _)) => not_yet(key, "this"),
-            None if matches!(self.sku_scientific, SkuScientific::AcceptIfQuoted) => {
-                not_yet("sku_scientific", "accept-if-quoted")
-            }
-            None => self.check_branch_column(),
+        match foreign.into_iter().find(|(_, is_there, _)| *is_there) {
+            Some((key, _, what)) => wrong(key, what),
+            None => Ok(()),
         }
     }
 
@@ -113,26 +87,35 @@ impl StockProfile {
     fn check_branch_column(&self) -> Result<(), ProfileError> {
         match self.duplicates {
             Duplicates::IdenticalCollapseConflictRowError => Ok(()),
-            Duplicates::LastInFile | Duplicates::Sum if self.columns.branch.is_some() => {
-                wrong("duplicates", "would mix the branches; leave it out")
+            Duplicates::LastInFile | Duplicates::Sum if self.columns.branch.is_some() && self.branch.is_none() => {
+                wrong(
+                    "duplicates",
+                    "would mix the branches; name this shop's with branch = { mode = \"only\", codes = [\"…\"] }, or leave it out",
+                )
             }
             Duplicates::LastInFile | Duplicates::Sum => Ok(()),
         }
     }
 
-    fn column(&self, key: &'static str, column: Option<&Column>) -> Result<Column, ProfileError> {
-        match (column, self.header) {
-            (None, _) => wrong(key, "is missing; name the column or give its number, from 1"),
-            (Some(Column::List(_)), _) => wrong(key, "a list of columns cannot be read by this version yet"),
-            (Some(Column::Number(0)), _) => wrong(key, "is 0; column numbers count from 1"),
-            (Some(Column::Name(name)), _) if name.trim().is_empty() => wrong(key, "is empty"),
-            (Some(Column::Name(name)), Header::None) => {
-                wrong(key, format!("is the name {name:?}, but header is \"none\"; give the column's number"))
+    fn check_completeness(&self) -> Result<(), ProfileError> {
+        let Some(proof) = &self.completeness else { return Ok(()) };
+        let keys = [&proof.md5_key, &proof.sum_key, &proof.count_key];
+        let has_keys = keys.into_iter().any(Option::is_some);
+        match (&proof.control_file, &proof.marker_file) {
+            (Some(_), None) if !has_keys => {
+                wrong("completeness", "has a control_file, but no md5_key, sum_key or count_key to look for in it")
             }
-            (Some(Column::Number(_)), Header::FindByNames) => {
-                wrong(key, "is a number, but header is \"find-by-names\"; give the column's name")
+            (Some(_), Some(_)) => {
+                wrong("completeness", "has both control_file and marker_file; write the one that comes last")
             }
-            (Some(column), _) => Ok(column.clone()),
+            (None, _) if has_keys => {
+                wrong("completeness.control_file", "is missing, but keys are to be looked for in it")
+            }
+            (None, None) => wrong("completeness", "names neither control_file nor marker_file"),
+            (Some(name), None) | (None, Some(name)) => {
+                let is_plain = !name.trim().is_empty() && !name.contains(['/', '\\', ':']) && name != "..";
+                if is_plain { Ok(()) } else { wrong("completeness", "must be a file name without folder") }
+            }
         }
     }
 
@@ -186,10 +169,10 @@ impl StockProfile {
         if self.end_marker.as_ref().is_some_and(|marker| marker.trim().is_empty()) {
             return wrong("end_marker", "is blank; leave it out");
         }
-        let numbers = [self.columns.sku.as_ref(), self.columns.quantity.as_ref()];
         if self.columns.sku.is_some() && self.columns.sku == self.columns.quantity {
             return wrong("columns.quantity", "is the same column as columns.sku");
         }
+        let numbers = [&self.columns.sku, &self.columns.quantity, &self.columns.branch, &self.columns.action];
         for column in numbers.into_iter().flatten() {
             if let (Column::Number(number), Some(fields)) = (column, self.expected_fields)
                 && *number > fields
@@ -199,52 +182,6 @@ impl StockProfile {
         }
         Ok(())
     }
-
-    fn check_as_of(&self) -> Result<(), ProfileError> {
-        let Some(AsOf { from, pattern }) = &self.as_of else { return Ok(()) };
-        match (from, pattern) {
-            (AsOfFrom::FirstSeen, _) => Ok(()),
-            (AsOfFrom::Header, _) => wrong("as_of", "from \"header\" cannot be read by this version yet"),
-            (AsOfFrom::Name, None) => wrong("as_of", "needs a pattern, such as \"stock_%Y%m%d_%H%M%S.csv\""),
-            (AsOfFrom::Name, Some(pattern)) => {
-                let noon = jiff::civil::datetime(2026, 3, 14, 12, 0, 0, 0);
-                let core = pattern.trim_matches('*');
-                let written = jiff::fmt::strtime::format(core, noon);
-                let read = written.ok().and_then(|name| read_time(pattern, &name));
-                match read {
-                    Some(read) if read.date() == noon.date() => Ok(()),
-                    _ => wrong("as_of", format!("the pattern {pattern:?} does not tell year, month and day")),
-                }
-            }
-        }
-    }
-
-    /// When the file's name says that the export began; `None` when it does not say, or is not asked.
-    ///
-    /// In the hour that a clock change repeats it is the earlier of the two: an export is never believed to be
-    /// younger than it is.
-    pub fn as_of_from_name(&self, name: &str, zone: &TimeZone) -> Option<Timestamp> {
-        let AsOf { from: AsOfFrom::Name, pattern: Some(pattern) } = self.as_of.as_ref()? else { return None };
-        zone.to_ambiguous_timestamp(read_time(pattern, name)?).earlier().ok()
-    }
-}
-
-/// Reads a local time by a pattern that may begin and end with `*`.
-fn read_time(pattern: &str, name: &str) -> Option<jiff::civil::DateTime> {
-    let (core, open_start, open_end) = (pattern.trim_matches('*'), pattern.starts_with('*'), pattern.ends_with('*'));
-    let starts = name.char_indices().map(|(at, _)| at).take_while(|at| open_start || *at == 0);
-    starts.filter_map(|at| read_time_at(core, &name[at..], open_end)).next()
-}
-
-fn read_time_at(core: &str, text: &str, open_end: bool) -> Option<jiff::civil::DateTime> {
-    let (told, read) = BrokenDownTime::parse_prefix(core, text).ok()?;
-    if !open_end && read < text.len() {
-        return None;
-    }
-    let date = told.to_date().ok()?;
-    // A name with the date only: the export began at some time of that day, so not before its first moment.
-    let time = if told.hour().is_some() { told.to_time().ok()? } else { jiff::civil::Time::midnight() };
-    Some(date.to_datetime(time))
 }
 
 impl CheckedProfile {

@@ -1,39 +1,56 @@
 //! One record of an export: SKU and quantity, or what is wrong with it.
 //!
 //! Promises: an SKU is passed on exactly as written but for the trim and text guard that the profile names; texts in
-//! errors are short whatever the file holds.
+//! errors are short whatever the file holds; a row of another branch is neither counted nor in error.
 
 use csv::ByteRecord;
 
 use super::number::NotANumber;
-use super::profile::{BlankQuantity, IgnoreRow, SkuScientific, SpreadsheetTextGuard};
+use super::profile::{Action, BlankQuantity, Branch, IgnoreRow, SkuScientific, SpreadsheetTextGuard};
 use super::profile_check::CheckedProfile;
+use super::roles::Roles;
 use crate::domain::Quantity;
 use crate::domain::stock::LONGEST_SKU;
+use crate::ports::Says;
 
 /// Longest piece of a field that is shown, in characters.
 const SHOWN: usize = 40;
 
-/// Where the values stand, as fields from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Places {
-    pub(super) sku: usize,
-    pub(super) quantity: usize,
-    /// Fields that a row must have.
-    pub(super) fields: usize,
+/// A record, whatever kind of file it comes from.
+pub(super) trait Fields {
+    /// Where a value stands.
+    type Place: Copy;
+
+    /// The value there; empty when there is none.
+    fn text(&self, place: Self::Place) -> &str;
+
+    /// Was the value quoted? Only asked where it makes a difference.
+    fn is_quoted(&self, place: Self::Place) -> bool;
+
+    /// What is wrong with the record as a whole, as a reason and a text.
+    fn damage(&self, roles: &Roles<Self::Place>) -> Option<(&'static str, String)>;
 }
 
-/// What is wrong with a row.
+/// What a good row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Meaning<'r> {
+    pub(super) sku: &'r str,
+    pub(super) says: Says,
+    pub(super) ordinal: Option<u64>,
+}
+
+/// Why a row is not counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RowFault {
-    pub(super) sku: Option<String>,
-    pub(super) reason: &'static str,
-    pub(super) text: String,
+pub(super) enum RowFault {
+    /// It is another branch's, with this quantity, if it can be read.
+    OtherBranch(Option<Quantity>),
+    /// It is in error.
+    Error { sku: Option<String>, reason: &'static str, text: String },
 }
 
 impl RowFault {
     fn new(sku: Option<&str>, reason: &'static str, text: String) -> Self {
-        Self { sku: sku.map(shortened), reason, text }
+        Self::Error { sku: sku.map(shortened), reason, text }
     }
 }
 
@@ -56,21 +73,57 @@ pub(super) fn is_blank(record: &ByteRecord) -> bool {
 }
 
 impl CheckedProfile {
-    /// Reads a data record.
-    pub(super) fn row<'r>(&self, record: &'r ByteRecord, places: &Places) -> Result<(&'r str, Quantity), RowFault> {
-        let sku = self.trimmed(field(record, places.sku));
-        let named = (!sku.is_empty()).then_some(sku);
-        let extras_are_blank = || (places.fields..record.len()).all(|at| field(record, at).trim().is_empty());
-        if record.len() < places.fields || (record.len() > places.fields && !extras_are_blank()) {
-            let text = format!("{} fields where {} are expected", record.len(), places.fields);
-            return Err(RowFault::new(named, "wrong_field_count", text));
+    /// What a data record says.
+    pub(super) fn meaning<'r, F: Fields>(
+        &self,
+        fields: &'r F,
+        roles: &Roles<F::Place>,
+    ) -> Result<Meaning<'r>, RowFault> {
+        let sku = self.trimmed(fields.text(roles.sku));
+        if let Some((reason, text)) = fields.damage(roles) {
+            return Err(RowFault::new((!sku.is_empty()).then_some(sku), reason, text));
         }
-        self.check_sku(sku)?;
-        let quantity = self.trimmed(field(record, places.quantity));
-        Ok((sku, self.quantity(sku, quantity)?))
+        if self.is_other_branch(fields, roles) {
+            return Err(RowFault::OtherBranch(self.quantity(sku, fields, roles).ok()));
+        }
+        self.check_sku(sku, || fields.is_quoted(roles.sku))?;
+        let ordinal = roles.ordinal.map(|place| ordinal(sku, self.trimmed(fields.text(place)))).transpose()?;
+        let says = match roles.action.map(|place| self.action(sku, self.trimmed(fields.text(place)))).transpose()? {
+            Some(Action::Delete) => Says::Deleted,
+            Some(Action::Set) | None => Says::Count(self.quantity(sku, fields, roles)?),
+        };
+        Ok(Meaning { sku, says, ordinal })
     }
 
-    fn quantity(&self, sku: &str, text: &str) -> Result<Quantity, RowFault> {
+    fn is_other_branch<F: Fields>(&self, fields: &F, roles: &Roles<F::Place>) -> bool {
+        match (&self.profile.branch, roles.branch) {
+            (Some(Branch::Only { codes }), Some(place)) => {
+                let code = self.trimmed(fields.text(place));
+                !codes.iter().any(|ours| ours == code)
+            }
+            (Some(Branch::Only { .. } | Branch::SumOfColumns {}) | None, _) => false,
+        }
+    }
+
+    fn action(&self, sku: &str, word: &str) -> Result<Action, RowFault> {
+        self.profile.actions.get(word).copied().ok_or_else(|| {
+            let text = format!("the action {:?} is none of those that the profile knows", shortened(word));
+            RowFault::new(Some(sku), "action_unknown", text)
+        })
+    }
+
+    fn quantity<F: Fields>(&self, sku: &str, fields: &F, roles: &Roles<F::Place>) -> Result<Quantity, RowFault> {
+        if let [one] = roles.quantities.as_slice() {
+            return self.number(sku, self.trimmed(fields.text(*one)));
+        }
+        let mut sum = Quantity::ZERO;
+        for place in &roles.quantities {
+            sum = sum + self.number(sku, self.trimmed(fields.text(*place)))?;
+        }
+        if self.numbers.is_in_range(sum) { Ok(sum) } else { Err(out_of_range(sku, &sum.to_string())) }
+    }
+
+    fn number(&self, sku: &str, text: &str) -> Result<Quantity, RowFault> {
         if text.is_empty() {
             return match self.profile.blank_quantity {
                 BlankQuantity::Zero => Ok(Quantity::ZERO),
@@ -79,21 +132,16 @@ impl CheckedProfile {
                 }
             };
         }
-        self.numbers.read(text).map_err(|error| {
-            let shown = shortened(text);
-            match error {
-                NotANumber::NotNumeric => {
-                    RowFault::new(Some(sku), "quantity_not_numeric", format!("quantity {shown:?} is not a number"))
-                }
-                NotANumber::OutOfRange => {
-                    let text = format!("quantity {shown:?} is outside of what a stock count can be");
-                    RowFault::new(Some(sku), "quantity_out_of_range", text)
-                }
+        self.numbers.read(text).map_err(|error| match error {
+            NotANumber::NotNumeric => {
+                let text = format!("quantity {:?} is not a number", shortened(text));
+                RowFault::new(Some(sku), "quantity_not_numeric", text)
             }
+            NotANumber::OutOfRange => out_of_range(sku, text),
         })
     }
 
-    fn check_sku(&self, sku: &str) -> Result<(), RowFault> {
+    fn check_sku(&self, sku: &str, is_quoted: impl Fn() -> bool) -> Result<(), RowFault> {
         let wrong = |reason, text: &str| Err(RowFault::new(Some(sku), reason, text.to_owned()));
         if sku.is_empty() {
             return Err(RowFault::new(None, "sku_missing", "the SKU is empty".to_owned()));
@@ -104,22 +152,38 @@ impl CheckedProfile {
         if sku.chars().any(|c| c.is_control() || c == '\u{fffd}') {
             return wrong("invalid_encoding", "the SKU has a character that no till prints: a damaged row");
         }
-        match self.profile.sku_scientific {
-            SkuScientific::RowError if is_scientific(sku) => {
-                let text = format!("SKU {:?} is a number that a spreadsheet has rounded", shortened(sku));
-                Err(RowFault::new(Some(sku), "sku_scientific", text))
-            }
-            SkuScientific::RowError | SkuScientific::AcceptIfQuoted => Ok(()),
+        let is_accepted = || match self.profile.sku_scientific {
+            SkuScientific::RowError => false,
+            SkuScientific::AcceptIfQuoted => is_quoted(),
+        };
+        if is_scientific(sku) && !is_accepted() {
+            let text =
+                format!("SKU {:?} is a number that a spreadsheet has rounded; its digits are lost", shortened(sku));
+            return Err(RowFault::new(Some(sku), "sku_scientific", text));
         }
+        Ok(())
     }
 
     /// The field without the blanks and text guards that the profile takes off.
-    fn trimmed<'t>(&self, text: &'t str) -> &'t str {
+    pub(super) fn trimmed<'t>(&self, text: &'t str) -> &'t str {
         let text = if self.profile.trim.0 { text.trim() } else { text };
         match self.profile.spreadsheet_text_guard {
             SpreadsheetTextGuard::Keep => text,
             SpreadsheetTextGuard::Strip => unguarded(text),
         }
+    }
+
+    /// Is this line of a fixed-width file no data, by the profile's rules?
+    pub(super) fn is_ignored_line(&self, line: &str) -> bool {
+        let start = line.trim_start();
+        let is_comment = self.profile.comment.as_ref().is_some_and(|comment| start.starts_with(comment.as_str()));
+        is_comment
+            || self.profile.ignore_rows.iter().any(|rule| match rule {
+                IgnoreRow::StartsWith(text) => start.starts_with(text.as_str()),
+                IgnoreRow::SkuEmptyAndDescriptionContains(_)
+                | IgnoreRow::RepeatedHeader
+                | IgnoreRow::SingleFieldLine => false,
+            })
     }
 
     /// Is this record no data, by the profile's rules?
@@ -138,6 +202,18 @@ impl CheckedProfile {
             }
         })
     }
+}
+
+fn out_of_range(sku: &str, text: &str) -> RowFault {
+    let text = format!("quantity {:?} is outside of what a stock count can be", shortened(text));
+    RowFault::new(Some(sku), "quantity_out_of_range", text)
+}
+
+fn ordinal(sku: &str, text: &str) -> Result<u64, RowFault> {
+    text.parse().map_err(|_| {
+        let text = format!("the sequence {:?} is not a whole number", shortened(text));
+        RowFault::new(Some(sku), "sequence_not_numeric", text)
+    })
 }
 
 fn is_same_row(a: &ByteRecord, b: &ByteRecord) -> bool {

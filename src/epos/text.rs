@@ -4,6 +4,7 @@
 //! fault. Bytes that are invalid in the encoding and NUL characters are faults with their line; nothing is replaced.
 //! Line ends are made one because the CSV reader counts only LF, and tills end lines in all three ways.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -16,6 +17,9 @@ const PIECE: usize = 16 * 1024;
 /// Longest record believed, in bytes. Beyond it a quotation mark was never closed, or it is no table.
 pub(super) const LONGEST_RECORD: u64 = 1024 * 1024;
 
+/// Bytes of the skipped lines that are kept: an export's time may stand there.
+const KEPT_OF_SKIPPED: usize = 4096;
+
 /// How the bytes are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Charset {
@@ -23,6 +27,8 @@ pub(super) enum Charset {
     Known(&'static Encoding),
     /// ISO-8859-1 proper: each byte is the character of that number. (The library takes it for Windows-1252.)
     Latin1,
+    /// A DOS code page: the characters of the bytes from 128 on.
+    Dos(&'static [char; 128]),
 }
 
 /// What is wrong with a text.
@@ -64,6 +70,16 @@ pub(super) struct CleanText<R> {
     made: u64,
     record_start: u64,
     quotes: Option<QuoteTracker>,
+    line_ends: Option<LineEnds>,
+    /// The lines that were skipped at the top, as far as they are kept.
+    skipped: Vec<u8>,
+}
+
+/// Where lines end in the part of the text that is being read.
+#[derive(Debug, Default)]
+struct LineEnds {
+    passed: u64,
+    ahead: VecDeque<u64>,
 }
 
 impl<R: Read> CleanText<R> {
@@ -71,7 +87,7 @@ impl<R: Read> CleanText<R> {
     pub(super) fn new(source: R, charset: Charset, to_skip: u64, quotes: Option<QuoteTracker>) -> Self {
         let decoder = match charset {
             Charset::Known(encoding) => Some(encoding.new_decoder_without_bom_handling()),
-            Charset::Latin1 => None,
+            Charset::Latin1 | Charset::Dos(_) => None,
         };
         Self {
             source,
@@ -90,6 +106,37 @@ impl<R: Read> CleanText<R> {
             made: 0,
             record_start: 0,
             quotes,
+            line_ends: None,
+            skipped: Vec::new(),
+        }
+    }
+
+    /// Keeps where lines end, so that [`CleanText::line_at`] can tell.
+    pub(super) fn with_lines(mut self) -> Self {
+        self.line_ends = Some(LineEnds::default());
+        self
+    }
+
+    /// The physical line of this offset. To be asked in order.
+    pub(super) fn line_at(&mut self, offset: u64) -> u64 {
+        let Some(ends) = &mut self.line_ends else { return 0 };
+        while ends.ahead.front().is_some_and(|end| *end < offset) {
+            ends.ahead.pop_front();
+            ends.passed += 1;
+        }
+        ends.passed + 1
+    }
+
+    /// The lines that were skipped at the top, once the text has been begun.
+    pub(super) fn skipped(&self) -> &str {
+        let valid = encoding_rs::Encoding::utf8_valid_up_to(&self.skipped);
+        std::str::from_utf8(&self.skipped[..valid]).unwrap_or_default()
+    }
+
+    /// Fields that were quoted in the record that ends at this offset, where the tracker was told to note them.
+    pub(super) fn quoted_fields_before(&mut self, end: u64, to: &mut Vec<u32>) {
+        if let Some(quotes) = &mut self.quotes {
+            quotes.quoted_fields_before(end, to);
         }
     }
 
@@ -135,6 +182,9 @@ impl<R: Read> CleanText<R> {
         if let Some(quotes) = &mut self.quotes {
             quotes.feed(&self.clean);
         }
+        if let Some(ends) = &mut self.line_ends {
+            ends.ahead.extend(memchr::memchr_iter(b'\n', &self.clean).map(|at| self.made + at as u64));
+        }
         self.made += self.clean.len() as u64;
         if self.made.saturating_sub(self.record_start) > LONGEST_RECORD + 4 * PIECE as u64 {
             return Err(io::Error::other(TextFault::RecordTooLong));
@@ -156,7 +206,12 @@ impl<R: Read> CleanText<R> {
         let mut from = 0;
         loop {
             let Some(decoder) = &mut self.decoder else {
-                let written = encoding_rs::mem::convert_latin1_to_utf8(&self.raw[..read], &mut self.decoded);
+                let written = match self.charset {
+                    Charset::Dos(table) => decode_dos(&self.raw[..read], table, &mut self.decoded),
+                    Charset::Known(_) | Charset::Latin1 => {
+                        encoding_rs::mem::convert_latin1_to_utf8(&self.raw[..read], &mut self.decoded)
+                    }
+                };
                 return self.clean_up(written);
             };
             let (result, consumed, written) =
@@ -210,15 +265,24 @@ impl<R: Read> CleanText<R> {
 
     fn skip_lines(&mut self) {
         while self.to_skip > 0 && !self.clean.is_empty() {
-            match self.clean.iter().position(|&byte| byte == b'\n') {
-                Some(at) => {
-                    self.clean.drain(..=at);
-                    self.to_skip -= 1;
-                }
-                None => self.clean.clear(),
-            }
+            let end = memchr::memchr(b'\n', &self.clean);
+            let gone = end.map_or(self.clean.len(), |at| at + 1);
+            let kept = gone.min(KEPT_OF_SKIPPED.saturating_sub(self.skipped.len()));
+            self.skipped.extend_from_slice(&self.clean[..kept]);
+            self.clean.drain(..gone);
+            self.to_skip -= u64::from(end.is_some());
         }
     }
+}
+
+/// Decodes a DOS code page; `to` has room for three bytes each, which all their characters need at most.
+fn decode_dos(bytes: &[u8], table: &[char; 128], to: &mut [u8]) -> usize {
+    let mut written = 0;
+    for &byte in bytes {
+        let c = byte.checked_sub(128).and_then(|high| table.get(usize::from(high))).copied();
+        written += c.unwrap_or(char::from(byte)).encode_utf8(&mut to[written..]).len();
+    }
+    written
 }
 
 impl<R: Read> Read for CleanText<R> {
