@@ -109,7 +109,7 @@ fn export(ledger: &Ledger, second: i64, rows: &[(&str, i64)], duplicates: Duplic
         last_absent: Some(at(second - 5)),
         modified: Some(at(second)),
     };
-    let source = SettledExport { name: format!("stock{second}.csv"), bytes: 1, timing };
+    let source = SettledExport { name: format!("stock{second}.csv"), bytes: 1, timing, companion: None };
     let spooled = SpooledExport { source, spooled: "spool".into(), fingerprint: "f".into() };
     let id = ledger.export_begun(&spooled, at(second)).unwrap();
     let mut writer = RowWriter::new(ledger, id);

@@ -113,7 +113,7 @@ fn read(config: &Config, args: &Args, rows: &Ledger) -> Result<Result<Read, crat
     let modified = found.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
     let name = args.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let timing = Timing { declared: None, first_seen: now, last_absent: Some(now), modified };
-    let source = SettledExport { name: name.clone(), bytes: found.len(), timing };
+    let source = SettledExport { name: name.clone(), bytes: found.len(), timing, companion: None };
     let spooled = SpooledExport { source, spooled: args.file.clone(), fingerprint: String::new() };
     let id = rows.export_begun(&spooled, now)?;
     let epos = FolderEpos::new(config.epos.clone(), rows.folder().to_owned())

@@ -13,7 +13,7 @@ use super::profile_check::CheckedProfile;
 use super::publish::Importing;
 use super::settings::{EposSettings, SettingsError};
 use super::settle::{SettleRules, SettleTracker};
-use super::spool::{Spool, observe_folder};
+use super::spool::{Spool, observe_folder, spooled_companion};
 use super::stock_export::{ExportFile, read_export};
 use super::{checks, sightings};
 use crate::domain::WebOrder;
@@ -118,7 +118,8 @@ impl Epos for FolderEpos {
     }
 
     fn read(&self, spooled: &Path, name: &str, sink: &mut RowSink<'_>) -> Result<ReadSummary, ReadError> {
-        read_export(&self.profile, ExportFile { path: spooled, name, companion: None }, sink)
+        let companion = Some(spooled_companion(spooled)).filter(|path| path.exists());
+        read_export(&self.profile, ExportFile { path: spooled, name, companion: companion.as_deref() }, sink)
     }
 
     fn finish(&self, export: &SpooledExport, fate: ExportFate<'_>, now: Timestamp) -> Result<(), EposError> {

@@ -108,6 +108,60 @@ fn order(name: &str, text: &str) -> OrderFile {
 
 // ------------------------------------------------------------------------------------------------------- exports
 
+/// Reads what was spooled; the rows are of no interest.
+fn read(shop: &Shop, spooled: &SpooledExport) -> Result<ReadSummary, ReadError> {
+    shop.epos.read(&spooled.spooled, &spooled.source.name, &mut |_: &crate::ports::ExportRow<'_>| Ok(()))
+}
+
+#[test]
+fn an_export_waits_for_the_file_that_proves_it_whole_and_the_two_go_together() {
+    let shop = Shop::with(|settings| {
+        settings.exports_after = ExportsAfter::Delete;
+        settings.stock_profile.completeness = Some(crate::epos::profile::Completeness {
+            control_file: Some("{stem}_control.csv".into()),
+            count_key: Some("ROWS".into()),
+            ..Default::default()
+        });
+    });
+    shop.write("export/stock.csv", "SKU,Qty\nA,1\n");
+    assert!(shop.settled().is_empty());
+    let look = shop.epos.look_for_exports(at(30)).unwrap();
+    assert!(look.unsettled[0].1.contains("stock_control.csv"), "{look:?}");
+    shop.write("export/stock_control.csv", "ROWS,2\n");
+    let settled = shop.settled();
+    assert_eq!(settled.len(), 1, "the control file is no export, though it is named like one");
+    let spooled = shop.epos.take(&settled[0]).unwrap();
+    let Err(ReadError::Rejected(why)) = read(&shop, &spooled) else { panic!() };
+    assert_eq!(why.reason, "control_mismatch");
+    shop.epos.finish(&spooled, ExportFate::Quarantined { reason: "mismatch" }, at(30)).unwrap();
+    assert!(shop.names("export").is_empty());
+    let day = format!("private/quarantine/{}", at(30).strftime("%Y-%m-%d"));
+    assert_eq!(shop.names(&day).len(), 3, "export, companion and reason: {:?}", shop.names(&day));
+}
+
+#[test]
+fn a_control_file_that_is_put_right_has_its_export_read_again() {
+    let shop = Shop::with(|settings| {
+        settings.stock_profile.completeness = Some(crate::epos::profile::Completeness {
+            control_file: Some("control.csv".into()),
+            count_key: Some("ROWS".into()),
+            ..Default::default()
+        });
+    });
+    shop.write("export/control.csv", "ROWS,22\n");
+    shop.write("export/stock.csv", "SKU,Qty\nA,1\n");
+    let stale = shop.settled().remove(0);
+    let spooled = shop.epos.take(&stale).unwrap();
+    assert!(read(&shop, &spooled).is_err());
+    shop.epos.finish(&spooled, ExportFate::Quarantined { reason: "stale" }, at(30)).unwrap();
+    shop.write("export/control.csv", "ROWS,1\n");
+    let fresh = shop.settled().remove(0);
+    assert_ne!(fresh.identity(), stale.identity());
+    assert!(shop.epos.take(&stale).is_err(), "it is no longer what it was");
+    let spooled = shop.epos.take(&fresh).unwrap();
+    assert_eq!(read(&shop, &spooled).unwrap().rows, 1);
+}
+
 #[test]
 fn an_export_goes_from_the_folder_through_the_spool_into_the_archive() {
     let shop = Shop::new();
@@ -192,7 +246,7 @@ fn links_are_never_followed() {
     std::os::unix::fs::symlink(shop.path("secret"), shop.path("export/stock.csv")).unwrap();
     assert!(shop.settled().is_empty());
     let timing = Timing { declared: None, first_seen: at(0), last_absent: None, modified: None };
-    assert!(shop.epos.take(&SettledExport { name: "stock.csv".into(), bytes: 12, timing }).is_err());
+    assert!(shop.epos.take(&SettledExport { name: "stock.csv".into(), bytes: 12, timing, companion: None }).is_err());
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::name_pattern::matches;
 use super::order_profile::OrderProfile;
 use super::profile::{AsOfFrom, StockProfile};
 use super::profile_check::ProfileError;
+use super::stock_export::companion_name;
 use crate::units::Span;
 
 /// Name of the account when only one till is configured.
@@ -202,6 +203,11 @@ impl EposSettings {
     /// Is this the name of an export?
     pub(super) fn is_export_name(&self, name: &str) -> bool {
         self.export_files.iter().any(|pattern| matches(pattern, name))
+    }
+
+    /// The name of the file that proves this export whole, where its profile asks for one.
+    pub(super) fn companion_of(&self, name: &str) -> Option<String> {
+        self.stock_profile.completeness.as_ref().and_then(|rule| companion_name(rule, name))
     }
 
     /// Everything that is wrong and can be told without trying it out.

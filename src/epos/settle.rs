@@ -11,14 +11,23 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::volume::FileId;
 use crate::domain::stock::Timing;
-use crate::ports::{ExportLook, SettledExport};
+use crate::ports::{Companion, ExportLook, SettledExport};
 
 /// What is seen of a file through an open handle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Observation {
     pub(super) bytes: u64,
     pub(super) modified: Option<Timestamp>,
     pub(super) id: Option<FileId>,
+    /// The file beside it that proves it whole.
+    pub(super) companion: Option<Companion>,
+}
+
+impl Observation {
+    /// Is the file itself the same, whatever lies beside it?
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        (self.bytes, self.modified, self.id) == (other.bytes, other.modified, other.id)
+    }
 }
 
 /// One file in one look.
@@ -86,9 +95,10 @@ impl SettleTracker {
     /// The content has been dealt with: it is not reported again until it changes.
     pub(super) fn set_aside(&mut self, export: &SettledExport) {
         if let Some(file) = self.files.get_mut(&export.name)
-            && file
-                .observation
-                .is_some_and(|seen| seen.bytes == export.bytes && seen.modified == export.timing.modified)
+            && file.observation.as_ref().is_some_and(|seen| {
+                (seen.bytes, seen.modified, &seen.companion)
+                    == (export.bytes, export.timing.modified, &export.companion)
+            })
         {
             file.set_aside = true;
         }
@@ -145,12 +155,16 @@ impl SettleTracker {
         now: Timestamp,
         declared: impl Fn() -> Option<Timestamp>,
     ) -> Watched {
-        let last_absent = match known {
-            Some(known) if known.observation == Some(observation) => return known.seen_again(rules, now),
+        let (last_absent, first_seen) = match known {
+            Some(known) if known.observation.as_ref() == Some(&observation) => return known.seen_again(rules, now),
+            // Only what lies beside it has changed: its own content is as old as it was.
+            Some(known) if known.observation.as_ref().is_some_and(|seen| seen.is_same_file(&observation)) => {
+                (known.last_absent, known.first_seen)
+            }
             // Whole before, changed now: at the last look that saw it whole, the new content was not there.
-            Some(known) if known.settled => Some(known.last_present),
-            Some(known) => known.last_absent,
-            None => self.last_look,
+            Some(known) if known.settled => (Some(known.last_present), now),
+            Some(known) => (known.last_absent, now),
+            None => (self.last_look, now),
         };
         Watched {
             observation: Some(observation),
@@ -159,7 +173,7 @@ impl SettleTracker {
             set_aside: false,
             // A name that tells a time to come is wrong, and must not make the export younger than it is.
             declared: declared().filter(|declared| *declared <= now),
-            first_seen: now,
+            first_seen,
             last_absent,
             last_present: now,
             last_counted: now,
@@ -195,12 +209,12 @@ impl Watched {
             self.last_counted = now;
         }
         let still = self.looks >= rules.looks && now.duration_since(self.first_seen) >= rules.age;
-        self.settled |= still && self.observation.is_some_and(|seen| seen.bytes > 0);
+        self.settled |= still && self.observation.as_ref().is_some_and(|seen| seen.bytes > 0);
         self
     }
 
     fn report(&self, name: &str, rules: &SettleRules, look: &mut ExportLook) {
-        let Some(observation) = self.observation.filter(|_| !self.unreadable) else { return };
+        let Some(observation) = self.observation.as_ref().filter(|_| !self.unreadable) else { return };
         if observation.bytes == 0 {
             look.unsettled.push((name.to_owned(), "empty so far".to_owned()));
         } else if !self.settled {
@@ -211,14 +225,15 @@ impl Watched {
         }
     }
 
-    fn export(&self, name: &str, observation: Observation) -> SettledExport {
+    fn export(&self, name: &str, observation: &Observation) -> SettledExport {
         let timing = Timing {
             declared: self.declared,
             first_seen: self.first_seen,
             last_absent: self.last_absent,
             modified: observation.modified,
         };
-        SettledExport { name: name.to_owned(), bytes: observation.bytes, timing }
+        let companion = observation.companion.clone();
+        SettledExport { name: name.to_owned(), bytes: observation.bytes, timing, companion }
     }
 }
 
@@ -239,7 +254,7 @@ mod tests {
 
     fn of(bytes: u64) -> Seen {
         let modified = Some(at(1));
-        Seen::Observed(Observation { bytes, modified, id: Some(FileId { volume: 1, number: 7 }) })
+        Seen::Observed(Observation { bytes, modified, id: Some(FileId { volume: 1, number: 7 }), companion: None })
     }
 
     fn look(tracker: &mut SettleTracker, seen: &[(&str, Seen)], now: i64) -> ExportLook {
@@ -256,7 +271,7 @@ mod tests {
         assert!(look(&mut tracker, &[("a", of(5))], 103).settled.is_empty(), "two looks, but too young");
         let settled = look(&mut tracker, &[("a", of(5))], 105).settled;
         let timing = Timing { declared: None, first_seen: at(100), last_absent: Some(at(90)), modified: Some(at(1)) };
-        assert_eq!(settled, [SettledExport { name: "a".into(), bytes: 5, timing }]);
+        assert_eq!(settled, [SettledExport { name: "a".into(), bytes: 5, timing, companion: None }]);
     }
 
     #[test]
@@ -290,6 +305,25 @@ mod tests {
         look(&mut tracker, &[("a", of(2))], 30);
         let settled = look(&mut tracker, &[("a", of(2))], 40).settled;
         assert_eq!((settled[0].bytes, settled[0].timing.last_absent), (2, Some(at(20))));
+    }
+
+    #[test]
+    fn an_export_whose_control_file_comes_or_changes_later_is_not_younger_for_it() {
+        let beside = |bytes| Companion { name: "a.ok".into(), bytes, modified: Some(at(1)) };
+        let with = |bytes| match of(5) {
+            Seen::Observed(seen) => Seen::Observed(Observation { companion: Some(beside(bytes)), ..seen }),
+            other => other,
+        };
+        let mut tracker = SettleTracker::default();
+        look(&mut tracker, &[], 0);
+        look(&mut tracker, &[("a", Seen::Unreadable("waits for a.ok".into()))], 10);
+        look(&mut tracker, &[("a", with(1))], 20);
+        let settled = look(&mut tracker, &[("a", with(1))], 30).settled;
+        assert_eq!((settled[0].timing.last_absent, settled[0].companion.clone()), (Some(at(0)), Some(beside(1))));
+        assert!(look(&mut tracker, &[("a", with(2))], 40).settled.is_empty(), "it has to stand still again");
+        let settled = look(&mut tracker, &[("a", with(2))], 50).settled;
+        assert_eq!((settled[0].timing.last_absent, settled[0].timing.first_seen), (Some(at(0)), at(20)));
+        assert_eq!(settled[0].companion, Some(beside(2)));
     }
 
     #[test]
@@ -371,7 +405,8 @@ mod tests {
     #[test]
     fn the_oldest_export_comes_first() {
         let mut tracker = SettleTracker::default();
-        let made = |second| Seen::Observed(Observation { bytes: 1, modified: Some(at(second)), id: None });
+        let made =
+            |second| Seen::Observed(Observation { bytes: 1, modified: Some(at(second)), id: None, companion: None });
         let files = [("new", made(50)), ("old", made(10))];
         look(&mut tracker, &files, 100);
         let names: Vec<_> = look(&mut tracker, &files, 110).settled.into_iter().map(|e| e.name).collect();

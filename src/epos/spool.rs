@@ -4,6 +4,7 @@
 //! the till's file is open no longer than the copying takes; the till's own file is deleted only where the settings
 //! say so and only while it is still the one that was copied. Doing any step twice is harmless.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -15,14 +16,18 @@ use super::fault::{for_now, of_files, passing};
 use super::settings::{EposSettings, ExportsAfter};
 use super::settle::{Observation, Seen, SettleTracker};
 use super::volume::{identity_of, is_held_by_another, move_away, open_for_reading, remove_if_there, sync_folder};
-use crate::ports::{EposError, ExportFate, SettledExport, SpooledExport};
+use crate::ports::{Companion, EposError, ExportFate, SettledExport, SpooledExport};
 
 /// Bytes copied at once.
 const PIECE: usize = 128 * 1024;
+/// Largest control file copied, in bytes; such files have a few lines.
+const LARGEST_COMPANION: u64 = 1024 * 1024;
 /// Longest part of a file's name that our own names repeat, in characters.
 const LONGEST_NAME: usize = 100;
 /// What is written beside a quarantined file.
 const REASON: &str = ".reason.txt";
+/// The copy of the file that proved an export whole.
+const BESIDE: &str = ".beside";
 /// A copy that is not whole yet.
 const PART: &str = ".part";
 
@@ -36,33 +41,52 @@ pub(super) fn observe_folder(
         let shown = folder.display();
         of_files(format!("cannot list the export folder {shown}; is it there, and may the agent read it?"), source)
     };
-    let mut listing = Vec::new();
+    let mut exports = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if !settings.is_export_name(&name) || !entry.file_type().map_err(failed)?.is_file() {
-            continue;
+        if settings.is_export_name(&name) && entry.file_type().map_err(failed)?.is_file() {
+            exports.push((entry, settings.companion_of(&name), name));
         }
-        match seen(&entry, &name, tracker) {
-            Some(seen) => listing.push((name, seen)),
-            None => continue,
+    }
+    // A control file may well have the name of an export.
+    let companions: HashSet<String> = exports.iter().filter_map(|(_, companion, _)| companion.clone()).collect();
+    let mut listing = Vec::with_capacity(exports.len());
+    for (entry, companion, name) in exports.into_iter().filter(|(_, _, name)| !companions.contains(name)) {
+        match beside(folder, companion).map(|companion| seen(&entry, &name, companion, tracker)) {
+            Ok(Some(seen)) => listing.push((name, seen)),
+            Ok(None) => continue,
+            Err(why) => listing.push((name, Seen::Unreadable(why))),
         }
     }
     Ok(listing)
 }
 
+/// The file beside an export that proves it whole; an error while it is not there.
+fn beside(folder: &Path, name: Option<String>) -> Result<Option<Companion>, String> {
+    let Some(name) = name else { return Ok(None) };
+    match fs::symlink_metadata(folder.join(&name)).map(|metadata| (metadata.is_file(), observation(&metadata, None))) {
+        Ok((true, seen)) => Ok(Some(Companion { name, bytes: seen.bytes, modified: seen.modified })),
+        Ok((false, _)) => Err(format!("{name}, which proves it whole, is no plain file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(format!("waits for {name}, which the till writes when the export is whole"))
+        }
+        Err(error) => Err(format!("{name}, which proves it whole, cannot be looked at: {error}")),
+    }
+}
+
 /// One file of the listing; `None` when it went away since.
-fn seen(entry: &fs::DirEntry, name: &str, tracker: &SettleTracker) -> Option<Seen> {
+fn seen(entry: &fs::DirEntry, name: &str, companion: Option<Companion>, tracker: &SettleTracker) -> Option<Seen> {
     // A settled file that still shows the same need not be opened at each look: there may be 100,000 of them.
     if let Ok(metadata) = entry.metadata() {
-        let shown = observation(&metadata);
+        let shown = observation(&metadata, companion.clone());
         if tracker.is_settled_as(name, &shown) {
             return Some(Seen::Observed(shown));
         }
     }
     // Sizes in a folder's listing may lag behind on Windows; those of an open file do not.
     match open_for_reading(&entry.path()).and_then(|file| file.metadata()) {
-        Ok(metadata) if metadata.is_file() => Some(Seen::Observed(observation(&metadata))),
+        Ok(metadata) if metadata.is_file() => Some(Seen::Observed(observation(&metadata, companion))),
         Ok(_) => None,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) if is_held_by_another(&error) => {
@@ -72,9 +96,16 @@ fn seen(entry: &fs::DirEntry, name: &str, tracker: &SettleTracker) -> Option<See
     }
 }
 
-fn observation(metadata: &fs::Metadata) -> Observation {
+fn observation(metadata: &fs::Metadata, companion: Option<Companion>) -> Observation {
     let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-    Observation { bytes: metadata.len(), modified, id: identity_of(metadata) }
+    Observation { bytes: metadata.len(), modified, id: identity_of(metadata), companion }
+}
+
+/// Where the copy of an export's companion lies: beside the export's own.
+pub(super) fn spooled_companion(spooled: &Path) -> PathBuf {
+    let mut name = spooled.file_name().unwrap_or_default().to_owned();
+    name.push(BESIDE);
+    spooled.with_file_name(name)
 }
 
 /// The private folder.
@@ -100,6 +131,7 @@ impl Spool {
         let part = folder.join(format!("{}{PART}", own_name(&export.name)));
         let taken = self.copy(export, &part).and_then(|fingerprint| {
             let spooled = folder.join(format!("{}_{}", &fingerprint[..16], own_name(&export.name)));
+            self.copy_companion(export, &spooled)?;
             move_away(&part, &spooled).and_then(|()| sync_folder(&folder)).map_err(|error| {
                 passing(format!("cannot keep the copy {}; is the disk full?", spooled.display()), error)
             })?;
@@ -113,13 +145,37 @@ impl Spool {
         taken
     }
 
+    /// Copies the companion as it was when the export settled.
+    fn copy_companion(&self, export: &SettledExport, spooled: &Path) -> Result<(), EposError> {
+        let Some(companion) = &export.companion else { return Ok(()) };
+        let path = self.exports.join(&companion.name);
+        let failed = |source| passing(format!("cannot copy {}", path_text(&companion.name)), source);
+        if companion.bytes > LARGEST_COMPANION {
+            let text = format!("{} is too large for a control file ({} bytes)", companion.name, companion.bytes);
+            return Err(for_now(text));
+        }
+        let mut bytes = Vec::new();
+        open_for_reading(&path)
+            .and_then(|file| file.take(LARGEST_COMPANION).read_to_end(&mut bytes))
+            .and_then(|_| write_synced(&spooled_companion(spooled), &bytes))
+            .map_err(failed)?;
+        let after = fs::symlink_metadata(&path).map(|metadata| observation(&metadata, None)).map_err(failed)?;
+        if (after.bytes, after.modified) != (companion.bytes, companion.modified) {
+            return Err(for_now(format!(
+                "{} changed since it was looked at; it will be looked at again",
+                companion.name
+            )));
+        }
+        Ok(())
+    }
+
     fn copy(&self, export: &SettledExport, part: &Path) -> Result<String, EposError> {
         let path = self.exports.join(&export.name);
         let shown = path.display();
         let cannot =
             |what: &'static str| move |source| passing(format!("cannot {what} {}", path_text(&export.name)), source);
         let mut file = open_for_reading(&path).map_err(cannot("open the export"))?;
-        let before = observation(&file.metadata().map_err(cannot("look at the export"))?);
+        let before = observation(&file.metadata().map_err(cannot("look at the export"))?, None);
         let is_same = before.bytes == export.bytes && before.modified == export.timing.modified;
         if !is_same {
             return Err(for_now(format!("{shown} has changed since it was looked at; it will be looked at again")));
@@ -137,8 +193,8 @@ impl Spool {
             copied += read as u64;
         }
         copy.sync_all().map_err(no_room)?;
-        let open = observation(&file.metadata().map_err(cannot("look at the export"))?);
-        let named = fs::symlink_metadata(&path).map(|metadata| observation(&metadata));
+        let open = observation(&file.metadata().map_err(cannot("look at the export"))?, None);
+        let named = fs::symlink_metadata(&path).map(|metadata| observation(&metadata, None));
         let named = named.map_err(cannot("find the export again after copying"))?;
         if open != before || named != before || copied != before.bytes {
             return Err(for_now(format!("{shown} changed while it was copied; it will be looked at again")));
@@ -161,9 +217,13 @@ impl Spool {
                 write_synced(&note, reason.as_bytes())
                     .map_err(|error| passing(format!("cannot write {}", note.display()), error))?;
             }
-            move_away(&export.spooled, &folder.join(kept)).map_err(|error| {
-                passing(format!("cannot move {} to {}", export.spooled.display(), folder.display()), error)
-            })?;
+            let cannot_move =
+                |error| passing(format!("cannot move {} to {}", export.spooled.display(), folder.display()), error);
+            let companion = spooled_companion(&export.spooled);
+            if companion.exists() {
+                move_away(&companion, &folder.join(format!("{kept}{BESIDE}"))).map_err(cannot_move)?;
+            }
+            move_away(&export.spooled, &folder.join(kept)).map_err(cannot_move)?;
         }
         match self.after {
             ExportsAfter::Leave => Ok(()),
@@ -173,9 +233,15 @@ impl Spool {
 
     fn delete_original(&self, export: &SettledExport) -> Result<(), EposError> {
         let path = self.exports.join(&export.name);
-        match fs::symlink_metadata(&path).map(|metadata| observation(&metadata)) {
-            Ok(seen) if seen.bytes == export.bytes && seen.modified == export.timing.modified => remove_if_there(&path)
-                .map_err(|error| passing(format!("cannot delete the export {}", path.display()), error)),
+        match fs::symlink_metadata(&path).map(|metadata| observation(&metadata, None)) {
+            Ok(seen) if seen.bytes == export.bytes && seen.modified == export.timing.modified => {
+                // Its companion first: left alone, it would call the next export whole while it is being written.
+                let companion = export.companion.as_ref().map(|companion| self.exports.join(&companion.name));
+                companion
+                    .map_or(Ok(()), |companion| remove_if_there(&companion))
+                    .and_then(|()| remove_if_there(&path))
+                    .map_err(|error| passing(format!("cannot delete the export {}", path.display()), error))
+            }
             // It is another one by now; that one's turn comes.
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -221,7 +287,7 @@ pub(super) fn prune_files(folder: &Path, oldest: Timestamp, is_meant: impl Fn(&s
     let mut removed = 0;
     for name in names_in(folder)?.into_iter().filter(|name| is_meant(name)) {
         let path = folder.join(name);
-        let modified = fs::symlink_metadata(&path).ok().and_then(|metadata| observation(&metadata).modified);
+        let modified = fs::symlink_metadata(&path).ok().and_then(|metadata| observation(&metadata, None).modified);
         if modified.is_some_and(|modified| modified < oldest) {
             remove_if_there(&path).map_err(|error| passing(format!("cannot remove {}", path.display()), error))?;
             removed += 1;

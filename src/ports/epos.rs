@@ -138,13 +138,30 @@ pub struct SettledExport {
     pub bytes: u64,
     /// When it was made, as far as can be told before reading it.
     pub timing: Timing,
+    /// The file beside it that proves it whole, where the profile asks for one.
+    pub companion: Option<Companion>,
+}
+
+/// A control or marker file beside an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Companion {
+    /// Its name, without folder.
+    pub name: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its modification time.
+    pub modified: Option<Timestamp>,
 }
 
 impl SettledExport {
-    /// Name, length and modification time: enough to know a file again that was left lying.
+    /// Name, length and modification time, the companion's too: enough to know a file again that was left lying.
     pub fn identity(&self) -> String {
-        let modified = self.timing.modified.map_or(0, Timestamp::as_nanosecond);
-        format!("{}\u{1f}{}\u{1f}{modified}", self.name, self.bytes)
+        let time = |modified: Option<Timestamp>| modified.map_or(0, Timestamp::as_nanosecond);
+        let own = format!("{}\u{1f}{}\u{1f}{}", self.name, self.bytes, time(self.timing.modified));
+        match &self.companion {
+            None => own,
+            Some(beside) => format!("{own}\u{1f}{}\u{1f}{}", beside.bytes, time(beside.modified)),
+        }
     }
 }
 
