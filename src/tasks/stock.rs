@@ -216,10 +216,7 @@ impl Stock {
         }
         writer.flush()?;
         Ok(match read {
-            Ok(mut summary) => {
-                self.shop.ledger.settle_duplicates(id, &mut summary)?;
-                Ok(summary)
-            }
+            Ok(mut summary) => self.shop.ledger.settle_duplicates(id, &mut summary)?.map(|()| summary),
             Err(ReadError::Rejected(why)) => Err(why),
             Err(error @ (ReadError::Io { .. } | ReadError::Sink(_))) => {
                 Err(Rejection { reason: "unreadable".into(), line: None, text: chain(&error) })
