@@ -228,7 +228,8 @@ impl Agent {
 /// # Errors
 /// A failure of the ledger.
 pub fn notice_other_settings(ledger: &Ledger, config: &Config, now: Timestamp) -> Result<(), LedgerError> {
-    let deciding = (&config.store, &config.stock, &config.epos.stock_profile);
+    let epos = &config.epos;
+    let deciding = (&config.store, &config.stock, &epos.stock_profile, &epos.delta_files, &epos.delta_profile);
     let text = serde_json::to_vec(&deciding).unwrap_or_default();
     let hash = crate::ledger::files::fingerprint(&text);
     let before = ledger.fact(facts::SETTINGS)?;

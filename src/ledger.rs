@@ -17,6 +17,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, Trans
 pub mod acknowledgements;
 pub mod admission;
 pub mod conditions;
+pub mod duplicates;
 pub mod explain;
 pub mod exports;
 pub mod files;
@@ -27,6 +28,8 @@ pub mod outbox;
 pub mod runs;
 mod schema;
 pub mod stock;
+
+use schema::Kept;
 
 /// The ledger's file name within the agent's folder.
 pub const FILE_NAME: &str = "ledger.db";
@@ -135,6 +138,7 @@ pub struct Ledger {
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
     _lock: Option<File>,
+    is_scratch: bool,
 }
 
 impl Ledger {
@@ -146,7 +150,7 @@ impl Ledger {
         std::fs::create_dir_all(folder).map_err(|source| LedgerError::Folder { path: folder.to_owned(), source })?;
         let lock = schema::take_lock(folder)?;
         let mut writer = schema::connect(&folder.join(FILE_NAME), OpenFlags::default())?;
-        schema::migrate(&mut writer, &folder.join(FILE_NAME))?;
+        schema::migrate(&mut writer, &folder.join(FILE_NAME), Kept::Durably)?;
         let ledger = Self::with(folder, writer, Some(lock))?;
         ledger.write("release old leases", |tx| {
             tx.execute("UPDATE outbox_stock SET leased = 0, ready_at = 0 WHERE leased = 1", [])?;
@@ -176,10 +180,27 @@ impl Ledger {
         Self::with(folder, writer, None)
     }
 
+    /// A ledger to think with, in a folder that is thrown away: fast, and worthless after a failure or a power cut.
+    ///
+    /// # Errors
+    /// A failure of disk or SQLite.
+    pub fn scratch(folder: &Path) -> Result<Self> {
+        let path = folder.join(FILE_NAME);
+        let mut writer = schema::connect(&path, OpenFlags::default())?;
+        schema::migrate(&mut writer, &path, Kept::AsScratch)?;
+        Ok(Self { is_scratch: true, ..Self::with(folder, writer, None)? })
+    }
+
+    /// Will it be thrown away?
+    pub(crate) fn is_scratch(&self) -> bool {
+        self.is_scratch
+    }
+
     fn with(folder: &Path, writer: Connection, lock: Option<File>) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = schema::connect(&folder.join(FILE_NAME), flags)?;
-        Ok(Self { folder: folder.to_owned(), writer: Mutex::new(writer), reader: Mutex::new(reader), _lock: lock })
+        let (folder, writer, reader) = (folder.to_owned(), Mutex::new(writer), Mutex::new(reader));
+        Ok(Self { folder, writer, reader, _lock: lock, is_scratch: false })
     }
 
     /// The agent's folder.

@@ -118,8 +118,9 @@ fn export(ledger: &Ledger, second: i64, rows: &[(&str, i64)], duplicates: Duplic
         writer.take(&ExportRow { sku, says, row, line: row + 1, ordinal: None }).unwrap();
     }
     writer.flush().unwrap();
-    let mut summary = ReadSummary { rows: rows.len() as u64, duplicates, ..ReadSummary::default() };
-    ledger.settle_duplicates(id, &mut summary).unwrap();
+    let summary = ReadSummary { rows: rows.len() as u64, duplicates, ..ReadSummary::default() };
+    let mut summary = ReadSummary { row_error_limit_percent: 100, ..summary };
+    ledger.settle_duplicates(id, &mut summary).unwrap().unwrap();
     ledger.export_read(id, &timing, &summary).unwrap();
     (id, summary)
 }

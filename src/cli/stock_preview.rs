@@ -76,7 +76,7 @@ pub(super) fn preview(config: &Config, args: &Args, out: &mut dyn Write) -> CliR
     };
     let scratch =
         tempfile::tempdir().map_err(|error| CliError::Caused("no scratch folder can be made".into(), error.into()))?;
-    let rows = Ledger::open(scratch.path())?;
+    let rows = Ledger::scratch(scratch.path())?;
     let (id, summary, timing) = match read(config, args, &rows)? {
         Ok(read) => read,
         Err(why) => {
@@ -124,7 +124,9 @@ fn read(config: &Config, args: &Args, rows: &Ledger) -> Result<Result<Read, crat
     writer.flush()?;
     match read {
         Ok(mut summary) => {
-            rows.settle_duplicates(id, &mut summary)?;
+            if let Err(why) = rows.settle_duplicates(id, &mut summary)? {
+                return Ok(Err(why));
+            }
             let timing = Timing { declared: summary.declared, ..timing };
             rows.export_read(id, &timing, &summary)?;
             Ok(Ok((id, summary, timing)))

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::order_file::render;
+use super::profile::AsOfFrom;
 use super::profile_check::CheckedProfile;
 use super::publish::Importing;
 use super::settings::{EposSettings, SettingsError};
@@ -27,6 +28,8 @@ use crate::ports::{
 pub struct FolderEpos {
     settings: EposSettings,
     profile: CheckedProfile,
+    /// Of exports of changes, where names tell them apart.
+    deltas: Option<CheckedProfile>,
     zone: TimeZone,
     spool: Spool,
     importing: Importing,
@@ -43,10 +46,12 @@ impl FolderEpos {
             return Err(problem);
         }
         let profile = settings.stock_profile.check().map_err(SettingsError::StockProfile)?;
+        let deltas = settings.profile_of_deltas().map(|profile| profile.check()).transpose();
+        let deltas = deltas.map_err(SettingsError::DeltaProfile)?;
         let zone = settings.zone()?;
         let importing = Importing::new(&settings, &private_folder);
         let spool = Spool::new(private_folder, settings.export_folder.clone(), settings.exports_after);
-        Ok(Self { settings, profile, zone, spool, importing, tracker: Mutex::default() })
+        Ok(Self { settings, profile, deltas, zone, spool, importing, tracker: Mutex::default() })
     }
 
     /// The settings in use.
@@ -83,6 +88,19 @@ impl FolderEpos {
         Ok(self.spool.prune(oldest)? + self.importing.prune(oldest)?)
     }
 
+    /// What the export of this name looks like.
+    fn profile_of(&self, name: &str) -> &CheckedProfile {
+        self.deltas.as_ref().filter(|_| self.settings.is_delta_name(name)).unwrap_or(&self.profile)
+    }
+
+    /// When an export began that says so itself, in the till's time. In the hour that a clock change repeats it is the
+    /// earlier of the two: an export is never believed to be younger than it is.
+    fn declared(&self, profile: &CheckedProfile, summary: &ReadSummary) -> Option<Timestamp> {
+        let says_itself = profile.profile().as_of.as_ref().is_some_and(|as_of| as_of.from == AsOfFrom::Header);
+        let local = summary.as_of.filter(|_| says_itself)?;
+        self.zone.to_ambiguous_timestamp(local).earlier().ok()
+    }
+
     fn tracker(&self) -> MutexGuard<'_, SettleTracker> {
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,7 +119,7 @@ impl Epos for FolderEpos {
     fn look_for_exports(&self, now: Timestamp) -> Result<ExportLook, EposError> {
         let mut tracker = self.tracker();
         let listing = observe_folder(&self.settings, &tracker)?;
-        let declared = |name: &str| self.settings.stock_profile.as_of_from_name(name, &self.zone);
+        let declared = |name: &str| self.profile_of(name).profile().as_of_from_name(name, &self.zone);
         Ok(tracker.look(&self.rules(), listing, now, declared))
     }
 
@@ -119,7 +137,10 @@ impl Epos for FolderEpos {
 
     fn read(&self, spooled: &Path, name: &str, sink: &mut RowSink<'_>) -> Result<ReadSummary, ReadError> {
         let companion = Some(spooled_companion(spooled)).filter(|path| path.exists());
-        read_export(&self.profile, ExportFile { path: spooled, name, companion: companion.as_deref() }, sink)
+        let profile = self.profile_of(name);
+        let summary = read_export(profile, ExportFile { path: spooled, name, companion: companion.as_deref() }, sink)?;
+        let declared = summary.declared.or_else(|| self.declared(profile, &summary));
+        Ok(ReadSummary { declared, scope: profile.profile().export, ..summary })
     }
 
     fn finish(&self, export: &SpooledExport, fate: ExportFate<'_>, now: Timestamp) -> Result<(), EposError> {

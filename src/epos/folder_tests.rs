@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::domain::retry::FailureClass;
+use crate::domain::stock::Scope;
 use crate::domain::stock::Timing;
 use crate::epos::profile::{AsOf, AsOfFrom, Column, StockProfile};
 use crate::epos::settings::{ExportsAfter, Watch};
@@ -528,8 +529,29 @@ fn settings_that_cannot_work_name_the_key() {
     let pattern = Some("%Y%m%d_%H%M.csv".to_owned());
     let named = AsOf { from: AsOfFrom::Name, pattern };
     assert!(problem(&|s| s.stock_profile.as_of = Some(named.clone())).starts_with("epos.time_zone: is missing"));
+    // A profile for files of changes: it needs names, the right scope, and a time zone as soon as it reads a time.
+    let delta = || StockProfile { export: Scope::Delta, ..profile() };
+    assert!(problem(&|s| s.delta_profile = Some(delta())).starts_with("epos.delta_profile: is there, but delta_files"));
+    let with = |s: &mut EposSettings, profile| (s.delta_files, s.delta_profile) = (vec!["*Inc*".into()], Some(profile));
+    assert!(problem(&|s| with(s, profile())).starts_with("epos.delta_profile: must say export"));
+    let timed = || StockProfile { as_of: Some(named.clone()), ..delta() };
+    assert!(problem(&|s| with(s, timed())).starts_with("epos.time_zone: is missing"));
     assert!(problem(&|s| s.order_profile.name = "x.csv".into()).starts_with("epos.order_profile: name"));
     assert!(problem(&|s| s.stock_profile.columns.sku = None).starts_with("epos.stock_profile"));
+}
+
+#[test]
+fn files_of_changes_are_told_by_their_names_and_look_like_full_ones_unless_told_otherwise() {
+    let mut settings = EposSettings::new("/till/export".into(), "/till/import".into(), profile());
+    assert_eq!(settings.profile_of_deltas(), None);
+    settings.delta_files = vec!["*Incremental*".into()];
+    let like_full = settings.profile_of_deltas().unwrap();
+    assert_eq!((like_full.export, like_full.columns), (Scope::Delta, profile().columns));
+    assert!(settings.is_delta_name("StockFeedIncremental.dat") && !settings.is_delta_name("StockFeedInit.csv"));
+    assert!(settings.is_export_name("StockFeedIncremental.dat") && settings.is_export_name("StockFeedInit.csv"));
+    let other = StockProfile { export: Scope::Delta, skip_lines: 3, ..profile() };
+    settings.delta_profile = Some(other.clone());
+    assert_eq!(settings.profile_of_deltas(), Some(other));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::order_profile::OrderProfile;
 use super::profile::{AsOfFrom, StockProfile};
 use super::profile_check::ProfileError;
 use super::stock_export::companion_name;
+use crate::domain::stock::Scope;
 use crate::units::Span;
 
 /// Name of the account when only one till is configured.
@@ -59,8 +60,11 @@ pub struct EposSettings {
     /// Names that count as exports, with `*` and `?`.
     #[serde(default = "export_files")]
     pub export_files: Vec<String>,
+    /// Names of exports that hold only what changed, for tills that write such files beside full ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delta_files: Vec<String>,
     /// IANA time zone of the till (`Europe/London`). No default: a wrong one would make exports look younger than they
-    /// are. Needed only where `stock_profile.as_of` takes a time from the till.
+    /// are. Needed only where `as_of` of a profile takes a time from the till.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
     /// Does the system tell us of changes?
@@ -93,6 +97,9 @@ pub struct EposSettings {
     /// What the till's exports look like.
     #[serde(default)]
     pub stock_profile: StockProfile,
+    /// What the exports named by `delta_files` look like; default: as `stock_profile`, with `export = "delta"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta_profile: Option<StockProfile>,
     /// What order files look like.
     #[serde(default)]
     pub order_profile: OrderProfile,
@@ -134,6 +141,9 @@ pub enum SettingsError {
     /// The stock profile cannot work.
     #[error("epos.stock_profile")]
     StockProfile(#[source] ProfileError),
+    /// The profile of exports of changes cannot work.
+    #[error("epos.delta_profile")]
+    DeltaProfile(#[source] ProfileError),
 }
 
 fn account() -> String {
@@ -175,6 +185,7 @@ impl EposSettings {
             rejects_folder: None,
             staging_folder: None,
             export_files: export_files(),
+            delta_files: Vec::new(),
             time_zone: None,
             watch: Watch::default(),
             sweep_awaiting: SWEEP_AWAITING,
@@ -186,6 +197,7 @@ impl EposSettings {
             order_gone_every: ORDER_GONE_EVERY,
             exports_after: ExportsAfter::default(),
             stock_profile,
+            delta_profile: None,
             order_profile: OrderProfile::default(),
         }
     }
@@ -202,12 +214,25 @@ impl EposSettings {
 
     /// Is this the name of an export?
     pub(super) fn is_export_name(&self, name: &str) -> bool {
-        self.export_files.iter().any(|pattern| matches(pattern, name))
+        self.export_files.iter().any(|pattern| matches(pattern, name)) || self.is_delta_name(name)
+    }
+
+    /// Is this the name of an export that holds only what changed, beside full ones?
+    pub fn is_delta_name(&self, name: &str) -> bool {
+        self.delta_files.iter().any(|pattern| matches(pattern, name))
+    }
+
+    /// What exports that hold only what changed look like; `None` where no name tells them apart.
+    pub fn profile_of_deltas(&self) -> Option<StockProfile> {
+        let like_full = || StockProfile { export: Scope::Delta, ..self.stock_profile.clone() };
+        (!self.delta_files.is_empty()).then(|| self.delta_profile.clone().unwrap_or_else(like_full))
     }
 
     /// The name of the file that proves this export whole, where its profile asks for one.
     pub(super) fn companion_of(&self, name: &str) -> Option<String> {
-        self.stock_profile.completeness.as_ref().and_then(|rule| companion_name(rule, name))
+        let of_delta = self.delta_profile.as_ref().filter(|_| self.is_delta_name(name));
+        let profile = of_delta.unwrap_or(&self.stock_profile);
+        profile.completeness.as_ref().and_then(|rule| companion_name(rule, name))
     }
 
     /// Everything that is wrong and can be told without trying it out.
@@ -218,20 +243,38 @@ impl EposSettings {
         self.pace_problems(&mut found);
         found.extend(self.order_profile.problems().into_iter().map(|what| key("order_profile", what)));
         found.extend(self.zone().err());
-        if let Err(error) = self.stock_profile.check() {
-            found.push(SettingsError::StockProfile(error));
-        }
+        found.extend(self.stock_profile.check().map_err(SettingsError::StockProfile).err());
+        self.delta_problems(&mut found);
         found
+    }
+
+    fn delta_problems(&self, found: &mut Vec<SettingsError>) {
+        match (self.profile_of_deltas(), &self.delta_profile) {
+            (None, None) => {}
+            (None, Some(_)) => {
+                let what = "is there, but delta_files names no files that it is for; write delta_files = [\"*delta*\"]";
+                found.push(key("delta_profile", what.to_owned()));
+            }
+            (Some(profile), _) => match profile.export {
+                Scope::Full => {
+                    let what = "must say export = \"delta\": else what a file does not mention would count as missing";
+                    found.push(key("delta_profile", what.to_owned()));
+                }
+                Scope::Delta => found.extend(profile.check().map_err(SettingsError::DeltaProfile).err()),
+            },
+        }
     }
 
     /// The till's time zone; UTC where no time of the till is read.
     pub(super) fn zone(&self) -> Result<TimeZone, SettingsError> {
-        let is_needed = self.stock_profile.as_of.as_ref().is_some_and(|as_of| as_of.from != AsOfFrom::FirstSeen);
+        let reads_time =
+            |profile: &StockProfile| profile.as_of.as_ref().is_some_and(|as_of| as_of.from != AsOfFrom::FirstSeen);
+        let is_needed = reads_time(&self.stock_profile) || self.profile_of_deltas().as_ref().is_some_and(reads_time);
         match &self.time_zone {
             Some(name) => TimeZone::get(name)
                 .map_err(|_| key("time_zone", format!("{name:?} is no time zone; write it like \"Europe/London\""))),
             None if is_needed => {
-                let what = "is missing, but stock_profile.as_of reads the till's time; write it like \"Europe/London\"";
+                let what = "is missing, but as_of of a profile reads the till's time; write it like \"Europe/London\"";
                 Err(key("time_zone", what.to_owned()))
             }
             None => Ok(TimeZone::UTC),

@@ -15,7 +15,7 @@ use super::{Doing, LOCK_NAME, LedgerError, Result};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Forward-only; never edited after a release. The position is the version that it leads to.
-pub(super) const MIGRATIONS: [&str; 1] = [include_str!("0001_ledger.sql")];
+pub(super) const MIGRATIONS: [&str; 2] = [include_str!("0001_ledger.sql"), include_str!("0002_deltas.sql")];
 
 pub(super) fn take_lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK_NAME);
@@ -57,10 +57,26 @@ pub(super) fn version_of(connection: &Connection, path: &Path) -> Result<usize> 
     Ok(found)
 }
 
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
+/// How the file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Every commit is on the disk before the call returns.
+    Durably,
+    /// It is thrown away afterwards, also after any failure.
+    AsScratch,
+}
+
+pub(super) fn migrate(connection: &mut Connection, path: &Path, kept: Kept) -> Result<()> {
     let from = version_of(connection, path)?;
-    // The journal mode lasts; it cannot be changed inside a transaction.
-    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).doing("be opened")?;
+    // The journal mode cannot be changed inside a transaction.
+    let mode = match kept {
+        Kept::Durably => "WAL",
+        Kept::AsScratch => "OFF",
+    };
+    connection.query_row(&format!("PRAGMA journal_mode = {mode}"), [], |_| Ok(())).doing("be opened")?;
+    if kept == Kept::AsScratch {
+        connection.execute_batch("PRAGMA synchronous = OFF").doing("be opened")?;
+    }
     for (position, migration) in MIGRATIONS.iter().enumerate().skip(from) {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Exclusive).doing("be brought up to date")?;
         tx.execute_batch(migration).doing("be brought up to date")?;

@@ -216,10 +216,7 @@ impl Stock {
         }
         writer.flush()?;
         Ok(match read {
-            Ok(mut summary) => {
-                self.shop.ledger.settle_duplicates(id, &mut summary)?;
-                Ok(summary)
-            }
+            Ok(mut summary) => self.shop.ledger.settle_duplicates(id, &mut summary)?.map(|()| summary),
             Err(ReadError::Rejected(why)) => Err(why),
             Err(error @ (ReadError::Io { .. } | ReadError::Sink(_))) => {
                 Err(Rejection { reason: "unreadable".into(), line: None, text: chain(&error) })
@@ -228,7 +225,9 @@ impl Stock {
     }
 
     fn was_read(&self, id: ExportId, spooled: &SpooledExport, summary: ReadSummary, started: Timestamp) -> Result<()> {
-        let timing = Timing { declared: summary.declared.or(spooled.source.timing.declared), ..spooled.source.timing };
+        // A header that tells a time to come is wrong, and must not make the export younger than it is.
+        let told = summary.declared.filter(|declared| *declared <= spooled.source.timing.first_seen);
+        let timing = Timing { declared: told.or(spooled.source.timing.declared), ..spooled.source.timing };
         self.shop.ledger.export_read(id, &timing, &summary)?;
         self.put_away(spooled, ExportFate::Archived);
         self.shop.conditions(&[EXPORT_REJECTED], &[]);
