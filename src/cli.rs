@@ -18,10 +18,12 @@ mod check;
 mod demo;
 mod orders;
 mod output;
+mod profile_file;
 mod run;
 mod status;
 mod stock;
 mod stock_preview;
+mod stock_read;
 mod sync;
 
 /// What the exit codes mean, for `--help`.
@@ -89,7 +91,7 @@ enum Command {
     /// List, show and export web orders
     #[command(subcommand)]
     Orders(orders::Command),
-    /// Explain, preview and approve stock
+    /// Read exports; explain, preview and approve stock
     #[command(subcommand)]
     Stock(stock::Command),
     /// Make the agent act now, pause it, resume it
@@ -189,6 +191,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> CliResult {
         Command::Check(args) => check::check(cli.config.as_deref(), &args, out),
         Command::Status(args) => status::status(&load()?, &args, out),
         Command::Orders(command) => orders::orders(&load()?, command, out),
+        Command::Stock(stock::Command::Read(args)) => stock_read::read(&args, out),
         Command::Stock(stock::Command::Preview(args)) => stock_preview::preview(&load()?, &args, out),
         Command::Stock(command) => stock::stock(&load()?, command, out),
         Command::Sync(command) => sync::sync(&load()?, &command, out),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{CliError, CliResult, Exit, Format, ledger_of, output, person, stock_preview};
+use super::{CliError, CliResult, Exit, Format, ledger_of, output, person, stock_preview, stock_read};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::domain::reconcile::{self, Claim, StockModel, Target, Term};
@@ -24,6 +24,8 @@ pub(super) enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Show what exports say by a profile: no agent, ledger or store needed
+    Read(stock_read::Args),
     /// Show what an export would do, without doing it
     Preview(stock_preview::Args),
     /// Let an export through that the shrink guard holds
@@ -39,6 +41,7 @@ pub(super) fn stock(config: &Config, command: Command, out: &mut dyn Write) -> C
     let ledger = ledger_of(config)?;
     match command {
         Command::Explain { sku, format } => explain(config, &ledger, &sku, format, out),
+        Command::Read(args) => stock_read::read(&args, out),
         Command::Preview(args) => stock_preview::preview(config, &args, out),
         Command::Approve { by } => {
             let held = ledger.approve_held(&by.unwrap_or_else(person), SystemClock.now())?;
