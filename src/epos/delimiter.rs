@@ -2,7 +2,7 @@
 //!
 //! Promises: one clear answer or none; never the likeliest of several.
 
-use csv::ByteRecord;
+use csv::StringRecord;
 
 use super::profile::{Column, Header};
 use super::profile_check::CheckedProfile;
@@ -28,7 +28,7 @@ impl CheckedProfile {
         let records = self.records(sample, delimiter);
         // Two names, found whole by one delimiter only, leave no doubt; numbers alone need rows that are alike.
         let is_named = roles.all().all(|column| matches!(column, Column::Name(_)));
-        let has_names = |row: &ByteRecord| self.has_names(roles, row);
+        let has_names = |row: &StringRecord| self.has_names(roles, row);
         match self.profile.header {
             Header::FirstRow => {
                 records.first().is_some_and(has_names) && (is_named || self.is_regular(roles, &records))
@@ -39,14 +39,14 @@ impl CheckedProfile {
         }
     }
 
-    fn records(&self, sample: &str, delimiter: u8) -> Vec<ByteRecord> {
+    fn records(&self, sample: &str, delimiter: u8) -> Vec<StringRecord> {
         let mut reader = csv_reader(delimiter, self.profile.quote.0).from_reader(sample.as_bytes());
-        let keep = |record: &ByteRecord| !is_blank(record) && !self.is_ignored(record, 0, None);
-        reader.byte_records().filter_map(Result::ok).filter(keep).take(RECORDS).collect()
+        let keep = |record: &StringRecord| !is_blank(record) && !self.is_ignored(record, 0, None);
+        reader.records().filter_map(Result::ok).filter(keep).take(RECORDS).collect()
     }
 
     /// Does the row have every column that the profile names?
-    pub(super) fn has_names(&self, roles: &Roles<Column>, row: &ByteRecord) -> bool {
+    pub(super) fn has_names(&self, roles: &Roles<Column>, row: &StringRecord) -> bool {
         roles.all().all(|column| match column {
             Column::Name(name) => (0..row.len()).any(|at| is_name(field(row, at), name)),
             Column::Number(number) => *number <= row.len(),
@@ -55,8 +55,8 @@ impl CheckedProfile {
     }
 
     /// Have nearly all items the same number of fields, two at least and enough for the profile's columns?
-    fn is_regular(&self, roles: &Roles<Column>, records: &[ByteRecord]) -> bool {
-        let items: Vec<&ByteRecord> = records.iter().filter(|record| self.may_be_item(record)).collect();
+    fn is_regular(&self, roles: &Roles<Column>, records: &[StringRecord]) -> bool {
+        let items: Vec<&StringRecord> = records.iter().filter(|record| self.may_be_item(record)).collect();
         let Some(fields) = items.first().map(|record| record.len()) else { return false };
         let needed = roles.all().filter_map(|column| match column {
             Column::Number(number) => Some(*number),
@@ -67,7 +67,7 @@ impl CheckedProfile {
     }
 
     /// Is the record not marked as another kind?
-    fn may_be_item(&self, record: &ByteRecord) -> bool {
+    fn may_be_item(&self, record: &StringRecord) -> bool {
         let Some(types) = &self.profile.record_types else { return true };
         let first = field(record, 0).trim();
         let is = |mark: &Option<String>| mark.as_deref().is_some_and(|mark| mark.trim() == first);

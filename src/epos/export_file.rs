@@ -37,6 +37,9 @@ const STRANGERS: [(&[u8], &str); 11] = [
 const MARKUP: [(&str, &str); 4] =
     [("<html", "a web page"), ("<!doctype", "a web page"), ("<?xml", "XML"), ("<table", "a web page")];
 
+/// How XML starts that is no web page. (A document type is refused later, with its line.)
+const XML_STARTS: [char; 2] = ['?', '!'];
+
 /// What the first look found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FirstLook {
@@ -117,10 +120,12 @@ fn stranger(head: &[u8], kind: Kind) -> Option<&'static str> {
     let is_utf16 = head.starts_with(b"\xff\xfe")
         || head.starts_with(b"\xfe\xff")
         || head.get(..2).is_some_and(|pair| pair.contains(&0));
-    let mut markup = MARKUP.iter().filter(|(mark, _)| starts(mark)).map(|(_, what)| *what);
+    let mut markup = MARKUP.iter().filter(|(mark, _)| starts(mark));
     match kind {
-        Kind::Csv | Kind::Fixed => markup.next(),
-        Kind::Xml if text.first() == Some(&b'<') || is_utf16 => markup.find(|what| *what != "XML"),
+        Kind::Csv | Kind::Fixed => markup.next().map(|(_, what)| *what),
+        Kind::Xml if text.first() == Some(&b'<') || is_utf16 => {
+            markup.find(|(mark, _)| !mark[1..].starts_with(XML_STARTS)).map(|(_, what)| *what)
+        }
         Kind::Xml => Some("plain text"),
     }
 }

@@ -3,7 +3,7 @@
 //! Promises: a [`Layout`] has no place that its kind of file cannot have, and every refusal names the key.
 
 use super::profile::{Header, Kind, StockProfile, Trailer};
-use super::profile_check::{ProfileError, wrong};
+use super::profile_check::{CheckedProfile, ProfileError, wrong};
 use super::profile_words::Column;
 use super::roles::Roles;
 
@@ -49,6 +49,18 @@ impl Layout {
             Self::Fixed { trailer, .. } => trailer.is_required,
             Self::Xml { trailer, .. } => trailer.is_required,
         }
+    }
+}
+
+impl CheckedProfile {
+    /// Does a proof need the sum of all quantities?
+    pub(super) fn asks_for_sum(&self) -> bool {
+        let in_file = match &self.layout {
+            Layout::Separated { trailer, .. } => trailer.sum.is_some(),
+            Layout::Fixed { trailer, .. } => trailer.sum.is_some(),
+            Layout::Xml { trailer, .. } => trailer.sum.is_some(),
+        };
+        in_file || self.profile.completeness.as_ref().is_some_and(|proof| proof.sum_key.is_some())
     }
 }
 

@@ -3,7 +3,10 @@
 //! Promises: exact decimals, no allocation; what is not plainly a number in the profile's style is an error, never a
 //! zero and never a guess.
 
+use std::ops::RangeInclusive;
+
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 
 use crate::domain::Quantity;
 use crate::domain::quantity::NotAQuantity;
@@ -20,6 +23,15 @@ pub(super) struct NumberStyle {
     pub(super) cr_dr: bool,
     pub(super) least: Decimal,
     pub(super) most: Decimal,
+    /// Whole numbers that surely lie between the two.
+    pub(super) plain_range: RangeInclusive<i64>,
+}
+
+/// The whole numbers between two decimals.
+pub(super) fn whole_numbers(least: Decimal, most: Decimal) -> RangeInclusive<i64> {
+    let (least, most) = (least.ceil().to_i64(), most.floor().to_i64());
+    // A range too large to be told has none that are surely in it; each number is then compared as it is.
+    least.zip(most).map_or(1..=0, |(least, most)| least..=most)
 }
 
 /// Why a text is no quantity.
@@ -37,10 +49,10 @@ const PLAIN_DIGITS: usize = 12;
 impl NumberStyle {
     /// Reads a number in this style.
     pub(super) fn read(&self, text: &str) -> Result<Quantity, NotANumber> {
-        let quantity = match self.plain_integer(text) {
-            Some(quantity) => quantity,
-            None => self.styled(text)?,
-        };
+        if let Some(number) = self.plain_integer(text).filter(|number| self.plain_range.contains(number)) {
+            return Ok(Quantity::from(number));
+        }
+        let quantity = self.styled(text)?;
         if self.is_in_range(quantity) { Ok(quantity) } else { Err(NotANumber::OutOfRange) }
     }
 
@@ -51,12 +63,12 @@ impl NumberStyle {
 
     /// Reads a sum of many: it may be larger than any single count.
     pub(super) fn read_sum(&self, text: &str) -> Option<Decimal> {
-        let style = Self { least: Decimal::MIN, most: Decimal::MAX, ..self.clone() };
+        let style = Self { least: Decimal::MIN, most: Decimal::MAX, plain_range: 1..=0, ..self.clone() };
         style.read(text).ok().map(Quantity::decimal)
     }
 
     /// The common case, quickly: a few digits, perhaps with a minus before them.
-    fn plain_integer(&self, text: &str) -> Option<Quantity> {
+    fn plain_integer(&self, text: &str) -> Option<i64> {
         let (negative, digits) = match text.as_bytes() {
             [b'-', digits @ ..] if self.leading_minus => (true, digits),
             digits => (false, digits),
@@ -66,7 +78,7 @@ impl NumberStyle {
         }
         let add = |sum: i64, digit: &u8| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0'));
         let number = digits.iter().try_fold(0, add)?;
-        Some(Quantity::from(if negative { -number } else { number }))
+        Some(if negative { -number } else { number })
     }
 
     fn styled(&self, text: &str) -> Result<Quantity, NotANumber> {
@@ -211,6 +223,7 @@ mod tests {
             cr_dr: false,
             least: Decimal::new(-9_999_999_999, 3),
             most: Decimal::new(9_999_999_999, 3),
+            plain_range: -9_999_999..=9_999_999,
         }
     }
 

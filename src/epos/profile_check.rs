@@ -4,7 +4,7 @@
 //! refusal names the key and a remedy.
 
 use super::layout::Layout;
-use super::number::NumberStyle;
+use super::number::{NumberStyle, whole_numbers};
 use super::profile::{DecimalMark, Header, Kind, Negative, StockProfile};
 use super::profile_words::{Column, Delimiter};
 use crate::ports::Duplicates;
@@ -65,11 +65,11 @@ impl StockProfile {
     /// Keys that another kind of file has.
     fn check_foreign_keys(&self) -> Result<(), ProfileError> {
         let (is_csv, is_xml) = (self.kind == Kind::Csv, self.kind == Kind::Xml);
-        let rows_by_name = matches!(self.header, Header::FirstRow | Header::FindByNames);
+        let by_names = self.header == Header::FindByNames;
         let foreign = [
             ("record_path", !is_xml && self.record_path.is_some(), "is for XML"),
             ("record_types", is_xml && self.record_types.is_some(), "are not for XML"),
-            ("header", !is_csv && rows_by_name, "names columns of a csv file; leave it out"),
+            ("header", !is_csv && by_names, "looks for names of columns, which only csv has; leave it out"),
             ("expected_fields", !is_csv && self.expected_fields.is_some(), "is for csv"),
             ("end_marker", is_xml && self.end_marker.is_some(), "is not for XML, which ends with its root element"),
             ("ignore_rows", is_xml && !self.ignore_rows.is_empty(), "are not for XML"),
@@ -156,6 +156,7 @@ impl StockProfile {
             cr_dr: has(Negative::CrDr),
             least,
             most,
+            plain_range: whole_numbers(least, most),
         })
     }
 

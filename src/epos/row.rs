@@ -3,7 +3,7 @@
 //! Promises: an SKU is passed on exactly as written but for the trim and text guard that the profile names; texts in
 //! errors are short whatever the file holds; a row of another branch is neither counted nor in error.
 
-use csv::ByteRecord;
+use csv::StringRecord;
 
 use super::number::NotANumber;
 use super::profile::{Action, BlankQuantity, Branch, IgnoreRow, SkuScientific, SpreadsheetTextGuard};
@@ -62,14 +62,19 @@ pub(super) fn shortened(text: &str) -> String {
     }
 }
 
-/// A field of a record as text; the clean text it comes from is valid UTF-8.
-pub(super) fn field(record: &ByteRecord, at: usize) -> &str {
-    record.get(at).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+/// A field of a record; empty where the record has none.
+pub(super) fn field(record: &StringRecord, at: usize) -> &str {
+    record.get(at).unwrap_or_default()
+}
+
+/// Is this the first or last byte of a text that no trimming changes?
+fn is_solid(byte: Option<&u8>) -> bool {
+    byte.is_some_and(u8::is_ascii_graphic)
 }
 
 /// Is there nothing in the record, not even behind delimiters?
-pub(super) fn is_blank(record: &ByteRecord) -> bool {
-    record.iter().all(|bytes| std::str::from_utf8(bytes).is_ok_and(|text| text.trim().is_empty()))
+pub(super) fn is_blank(record: &StringRecord) -> bool {
+    record.iter().all(|text| !is_solid(text.as_bytes().first()) && text.trim().is_empty())
 }
 
 impl CheckedProfile {
@@ -149,7 +154,8 @@ impl CheckedProfile {
         if sku.len() > LONGEST_SKU {
             return wrong("sku_missing", "what stands in the SKU's place is too long for one: a damaged row");
         }
-        if sku.chars().any(|c| c.is_control() || c == '\u{fffd}') {
+        let is_plain = || sku.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_plain() && sku.chars().any(|c| c.is_control() || c == '\u{fffd}') {
             return wrong("invalid_encoding", "the SKU has a character that no till prints: a damaged row");
         }
         let is_accepted = || match self.profile.sku_scientific {
@@ -166,7 +172,9 @@ impl CheckedProfile {
 
     /// The field without the blanks and text guards that the profile takes off.
     pub(super) fn trimmed<'t>(&self, text: &'t str) -> &'t str {
-        let text = if self.profile.trim.0 { text.trim() } else { text };
+        let bytes = text.as_bytes();
+        let is_trimmed = !self.profile.trim.0 || (is_solid(bytes.first()) && is_solid(bytes.last()));
+        let text = if is_trimmed { text } else { text.trim() };
         match self.profile.spreadsheet_text_guard {
             SpreadsheetTextGuard::Keep => text,
             SpreadsheetTextGuard::Strip => unguarded(text),
@@ -187,7 +195,7 @@ impl CheckedProfile {
     }
 
     /// Is this record no data, by the profile's rules?
-    pub(super) fn is_ignored(&self, record: &ByteRecord, sku: usize, header: Option<&ByteRecord>) -> bool {
+    pub(super) fn is_ignored(&self, record: &StringRecord, sku: usize, header: Option<&StringRecord>) -> bool {
         if let Some(comment) = &self.profile.comment
             && field(record, 0).trim_start().starts_with(comment.as_str())
         {
@@ -216,7 +224,7 @@ fn ordinal(sku: &str, text: &str) -> Result<u64, RowFault> {
     })
 }
 
-fn is_same_row(a: &ByteRecord, b: &ByteRecord) -> bool {
+fn is_same_row(a: &StringRecord, b: &StringRecord) -> bool {
     a.len() == b.len() && (0..a.len()).all(|at| field(a, at).trim() == field(b, at).trim())
 }
 
@@ -230,7 +238,8 @@ fn unguarded(text: &str) -> &str {
 /// `5.01E+12`: digits, perhaps a mark and digits, `E`, perhaps a sign, digits.
 fn is_scientific(sku: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let Some((mantissa, exponent)) = sku.split_once(['E', 'e']) else { return false };
+    let Some(at) = memchr::memchr2(b'E', b'e', sku.as_bytes()) else { return false };
+    let (mantissa, exponent) = (&sku[..at], &sku[at + 1..]);
     let exponent_is_signed = exponent.starts_with(['+', '-']);
     let (whole, fraction) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, "0"));
     // `12E5` is an SKU that tills use; a spreadsheet writes a mark or a sign.

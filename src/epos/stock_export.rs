@@ -27,6 +27,8 @@ use crate::ports::{ReadError, ReadSummary, Rejection, RowSink};
 
 mod fixed;
 mod header;
+#[cfg(test)]
+mod kind_tests;
 mod proof;
 #[cfg(test)]
 mod sample_tests;

@@ -239,7 +239,7 @@ impl<R: Read> CleanText<R> {
         }
         let start = self.clean.len();
         self.after_cr = self.decoded[written - 1] == b'\r';
-        while let Some(at) = piece.iter().position(|&byte| byte == b'\r') {
+        while let Some(at) = memchr::memchr(b'\r', piece) {
             self.clean.extend_from_slice(&piece[..at]);
             self.clean.push(b'\n');
             let rest = &piece[at + 1..];
@@ -251,8 +251,8 @@ impl<R: Read> CleanText<R> {
 
     fn count_lines(&mut self, start: usize) -> io::Result<()> {
         let added = &self.clean[start..];
-        let ended = |bytes: &[u8]| bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
-        if let Some(at) = added.iter().position(|&byte| byte == 0) {
+        let ended = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).count() as u64;
+        if let Some(at) = memchr::memchr(0, added) {
             let line = self.lines + ended(&added[..at]) + 1;
             return Err(io::Error::other(TextFault::Nul { line }));
         }

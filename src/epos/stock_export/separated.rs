@@ -4,7 +4,7 @@
 //! makes one row of two; what stands above the table, between its pages and below its end is told from items by the
 //! profile's words only.
 
-use csv::ByteRecord;
+use csv::StringRecord;
 
 use super::header::{Found, Place};
 use super::proof::Claim;
@@ -46,7 +46,7 @@ pub(super) enum Kind {
 
 /// One record with the number of fields that it should have.
 struct Record<'r> {
-    record: &'r ByteRecord,
+    record: &'r StringRecord,
     fields: usize,
     kind: Kind,
     has_broken_quote: bool,
@@ -87,8 +87,8 @@ pub(super) struct Separated<'p, 'f> {
     pub(super) profile: &'p CheckedProfile,
     pub(super) rules: Rules<'p>,
     csv: csv::Reader<Text<'f>>,
-    pub(super) record: ByteRecord,
-    pub(super) header: Option<ByteRecord>,
+    pub(super) record: StringRecord,
+    pub(super) header: Option<StringRecord>,
     delimiter: u8,
     /// Records that go on over a line end, and the first one's line.
     spanning: Option<(u64, u64)>,
@@ -99,7 +99,7 @@ pub(super) struct Separated<'p, 'f> {
 impl<'p, 'f> Separated<'p, 'f> {
     pub(super) fn new(profile: &'p CheckedProfile, rules: Rules<'p>, text: Text<'f>, delimiter: u8) -> Self {
         let csv = csv_reader(delimiter, profile.profile.quote.0).from_reader(text);
-        let (record, quoted) = (ByteRecord::new(), Vec::new());
+        let (record, quoted) = (StringRecord::new(), Vec::new());
         Self { profile, rules, csv, record, header: None, delimiter, spanning: None, quoted }
     }
 
@@ -195,7 +195,7 @@ impl<'p, 'f> Separated<'p, 'f> {
     pub(super) fn next_record(&mut self) -> Result<Option<Seen>, Stop> {
         let start = self.csv.position().clone();
         self.csv.get_mut().record_starts_at(start.byte());
-        match self.csv.read_byte_record(&mut self.record) {
+        match self.csv.read_record(&mut self.record) {
             Ok(true) => {}
             Ok(false) => return Ok(None),
             Err(error) => return Err(stopped(error)),
@@ -268,6 +268,6 @@ fn stopped(error: csv::Error) -> Stop {
     }
 }
 
-fn line_ends(record: &ByteRecord) -> u64 {
-    record.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64
+fn line_ends(record: &StringRecord) -> u64 {
+    memchr::memchr_iter(b'\n', record.as_slice().as_bytes()).count() as u64
 }

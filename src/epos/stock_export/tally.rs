@@ -28,7 +28,7 @@ pub(super) struct Tally<'p, 's, 'k> {
     sink: &'s mut RowSink<'k>,
     pub(super) summary: ReadSummary,
     errors: u64,
-    /// `None` once a quantity could not be read: then no sum can be told.
+    /// `None` where no proof asks for it, and once a quantity could not be read: then no sum can be told.
     sum: Option<Decimal>,
     of_this_branch: u64,
 }
@@ -42,7 +42,14 @@ impl<'p, 's, 'k> Tally<'p, 's, 'k> {
             scope: rules.export,
             ..ReadSummary::default()
         };
-        Self { profile, sink, summary, errors: 0, sum: Some(Decimal::ZERO), of_this_branch: 0 }
+        Self {
+            profile,
+            sink,
+            summary,
+            errors: 0,
+            sum: profile.asks_for_sum().then_some(Decimal::ZERO),
+            of_this_branch: 0,
+        }
     }
 
     /// Data records so far.
@@ -77,10 +84,8 @@ impl<'p, 's, 'k> Tally<'p, 's, 'k> {
     }
 
     fn add(&mut self, says: Says) {
-        if let Says::Count(quantity) = says
-            && !quantity.is_zero()
-        {
-            self.sum = self.sum.and_then(|sum| sum.checked_add(quantity.decimal()));
+        if let (Some(sum), Says::Count(quantity)) = (self.sum, says) {
+            self.sum = sum.checked_add(quantity.decimal());
         }
     }
 
