@@ -1,6 +1,7 @@
 //! How fast exports are read, beside the bare `csv` crate on the same bytes. Prints; asserts nothing about time.
 //!
-//! `cargo bench --bench stock_read` reads 1,000,000 rows; `ROWS=N` other numbers, `ROUNDS=N` more often.
+//! `cargo bench --bench stock_read` reads 1,000,000 rows; `ROWS=N` other numbers, `ROUNDS=N` more often,
+//! `CASE=xml` only the cases of that name.
 
 #![expect(
     clippy::print_stdout,
@@ -115,7 +116,8 @@ fn main() {
     let bare = fastest(rounds, || bare(&path), rows);
     println!("{rows} rows, fastest of {rounds} rounds");
     println!("{:<24} {}", "the csv crate, bare", per_second(bare));
-    for case in CASES {
+    let wanted = std::env::var("CASE").unwrap_or_default();
+    for case in CASES.into_iter().filter(|case| wanted.is_empty() || case.name == wanted) {
         let path = folder.path().join(case.file);
         if !path.exists() {
             std::fs::write(&path, (case.text)(rows)).unwrap();
