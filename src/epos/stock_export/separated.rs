@@ -11,7 +11,7 @@ use super::proof::Claim;
 use super::tally::{At, Tally};
 use super::{Ended, Stop, Text, rejection};
 use crate::epos::delimiter::csv_reader;
-use crate::epos::heading::Heading;
+use crate::epos::heading::{Heading, LONGEST_HEADING};
 use crate::epos::layout::TrailerRule;
 use crate::epos::profile_check::CheckedProfile;
 use crate::epos::profile_words::Column;
@@ -169,10 +169,16 @@ impl<'p, 'f> Separated<'p, 'f> {
         }
     }
 
-    /// The record as a line again, for its heading.
+    /// The record as a line again, for its heading, as far as a heading keeps it.
     pub(super) fn line(&self) -> String {
-        let fields: Vec<&str> = (0..self.record.len()).map(|at| field(&self.record, at)).collect();
-        fields.join(char::from(self.delimiter).encode_utf8(&mut [0; 4]))
+        let mut line = String::new();
+        for at in (0..self.record.len()).take_while(|at| *at <= LONGEST_HEADING) {
+            if at > 0 {
+                line.push(char::from(self.delimiter));
+            }
+            line.push_str(field(&self.record, at));
+        }
+        line
     }
 
     pub(super) fn take_header_record(&self, heading: &mut Heading) {
