@@ -2,6 +2,8 @@
 //!
 //! The files and where they come from: `tests/fixtures/csv/README.md`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop, loudly")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
