@@ -93,9 +93,9 @@ fn read_one<'a>(profile: &CheckedProfile, path: &'a Path, rows: &'a Ledger) -> R
     let unreadable =
         |error: io::Error| CliError::Told(Exit::NotThere, format!("{} cannot be read: {error}", path.display()));
     let found = std::fs::metadata(path).map_err(unreadable)?;
-    if found.is_dir() {
-        let text = format!("{} is a folder; name the exports in it", path.display());
-        return Err(CliError::Told(Exit::NotThere, text));
+    if !found.is_file() {
+        let what = if found.is_dir() { "is a folder; name the exports in it" } else { "is no plain file" };
+        return Err(CliError::Told(Exit::NotThere, format!("{} {what}", path.display())));
     }
     let now = Timestamp::UNIX_EPOCH;
     let timing = Timing { declared: None, first_seen: now, last_absent: None, modified: None };
@@ -114,7 +114,7 @@ fn read_rows(
     export: ExportId,
 ) -> Result<Result<ReadSummary, Rejection>, CliError> {
     let companion = profile.profile().completeness.as_ref().and_then(|rule| companion_name(rule, name));
-    let companion = companion.map(|name| path.with_file_name(name)).filter(|path| path.exists());
+    let companion = companion.map(|name| path.with_file_name(name)).filter(|path| path.is_file());
     let mut writer = RowWriter::new(rows, export);
     let mut sink = |row: &ExportRow<'_>| writer.take(row).map_err(|error| chain(&error).into());
     match read_export(profile, ExportFile { path, name, companion: companion.as_deref() }, &mut sink) {

@@ -16,6 +16,8 @@ use crate::ports::ReadSummary;
 
 /// Bytes of a heading that are kept. A header record is one line; a printed report's head a few.
 const LONGEST_HEADING: usize = 4096;
+/// Longest text read as a time, in characters.
+const LONGEST_TIME: usize = 100;
 /// Most bytes between a date and its time (`;`, a line end and a key).
 const DATE_TO_TIME: usize = 40;
 
@@ -23,11 +25,18 @@ const DATE_TO_TIME: usize = 40;
 #[derive(Debug, Default)]
 pub(super) struct Heading {
     text: String,
-    /// What stands where `columns.as_of` points.
-    pub(super) as_of: Vec<String>,
+    /// What stands where `columns.as_of` points, in the first header record.
+    as_of: Vec<String>,
 }
 
 impl Heading {
+    /// Tells what stands where `columns.as_of` points; the first to tell it is believed.
+    pub(super) fn tell_as_of<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
+        if self.as_of.is_empty() {
+            self.as_of = texts.map(|text| text.trim().chars().take(LONGEST_TIME).collect()).collect();
+        }
+    }
+
     /// The line at the top.
     pub(super) fn first_line(&self) -> &str {
         self.text.lines().next().unwrap_or_default()

@@ -21,6 +21,10 @@ use crate::epos::text::TextFault;
 
 /// Deepest nesting believed.
 const DEEPEST: usize = 64;
+/// Longest path believed, in bytes.
+const LONGEST_PATH: usize = 4096;
+/// Longest value kept that stands outside of the records, in bytes.
+const LONGEST_BESIDE: usize = 4096;
 /// Most attributes of one element that are looked at.
 const MOST_ATTRIBUTES: usize = 256;
 
@@ -164,7 +168,10 @@ impl Reading<'_, '_> {
         } else {
             self.path.push('/');
         }
-        self.path.push_str(local(start.local_name().as_ref()));
+        self.path.push_str(start.local_name().as_ref());
+        if self.path.len() > LONGEST_PATH {
+            return Err(self.malformed("has names that are too long for a stock export"));
+        }
         self.depth += 1;
         if self.record_from.is_none() && self.path == self.record_path {
             self.record_from = Some((self.path.len(), line));
@@ -212,12 +219,15 @@ impl Reading<'_, '_> {
             return Err(self.malformed("has text outside of its root element"));
         }
         let relative = self.relative();
-        let (slots, path) = match relative {
-            Some(from) => (&mut self.record.slots, self.path.get(from..).unwrap_or_default()),
-            None => (&mut self.beside, self.path.as_str()),
+        let (slots, path, room) = match relative {
+            // A record is bounded as a whole.
+            Some(from) => (&mut self.record.slots, self.path.get(from..).unwrap_or_default(), usize::MAX),
+            None => (&mut self.beside, self.path.as_str(), LONGEST_BESIDE),
         };
         for slot in slots.iter_mut().filter(|slot| slot.place.attribute.is_none() && slot.place.path == path) {
-            slot.text.push_str(text);
+            if slot.text.len().saturating_add(text.len()) <= room {
+                slot.text.push_str(text);
+            }
         }
         Ok(())
     }
@@ -250,7 +260,7 @@ impl Reading<'_, '_> {
             return Err(rejection("missing_column", self.root_line, text));
         }
         let count = rules.trailer.count.as_ref().and_then(|_| self.beside.pop());
-        heading.as_of.extend(self.beside.iter().map(|slot| slot.text.trim().to_owned()));
+        heading.tell_as_of(self.beside.iter().map(|slot| slot.text.as_str()));
         let claim = count.filter(|slot| slot.times > 0).map(|slot| {
             let claim = Claim { count: Some(slot.text.trim().to_owned()), sum: None };
             (claim, self.root_line.unwrap_or(1))
@@ -270,7 +280,7 @@ impl Reading<'_, '_> {
     fn broken(&mut self, error: quick_xml::Error) -> Stop {
         match error {
             quick_xml::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<TextFault>()) {
-                Some(fault) => std::io::Error::other(*fault).into(),
+                Some(fault) => Stop::Text(*fault),
                 None => Stop::Io(std::io::Error::new(error.kind(), error.to_string())),
             },
             other => self.malformed(&format!(
