@@ -124,7 +124,7 @@ impl StockProfile {
             None | Some(AsOf { from: AsOfFrom::FirstSeen, .. }) => Ok(()),
             Some(AsOf { from: AsOfFrom::Header, pattern: None }) if has_place => Ok(()),
             Some(AsOf { from: AsOfFrom::Header, pattern: None }) => {
-                wrong("as_of", "needs columns.as_of or a pattern, such as \"H,STOCK,*%Y%m%d,%H%M%S*\"")
+                wrong("as_of", "needs columns.as_of or a pattern, such as \"*,%Y%m%d,%H%M%S,*\"")
             }
             Some(AsOf { from: AsOfFrom::Name, pattern: None }) => {
                 wrong("as_of", "needs a pattern, such as \"stock_%Y%m%d_%H%M%S.csv\"")
@@ -151,6 +151,12 @@ impl StockProfile {
 fn check_time(pattern: &str) -> Result<(), ProfileError> {
     let noon = datetime(2026, 3, 14, 12, 0, 0, 0);
     let core = pattern.trim_matches('*');
+    if core.contains('*') {
+        return wrong(
+            "as_of",
+            format!("the pattern {pattern:?} has a * inside; it stands for any text at either end only"),
+        );
+    }
     // What a pattern writes it must read again.
     let written = strtime::format(core, noon);
     match written.ok().and_then(|name| read_time(pattern, &name)) {
