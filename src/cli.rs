@@ -150,7 +150,7 @@ impl CliError {
             Self::Ledger(error) | Self::Agent(AgentError::Ledger(error)) => match error {
                 LedgerError::InUse { .. } => Exit::InUse,
                 LedgerError::NotPossible(_) => Exit::Refused,
-                LedgerError::NoSuchOrder(_) => Exit::NotThere,
+                LedgerError::NoSuchOrder(_) | LedgerError::NoSuchExport { .. } => Exit::NotThere,
                 LedgerError::Missing { .. }
                 | LedgerError::Newer { .. }
                 | LedgerError::Folder { .. }

@@ -20,6 +20,7 @@ use tillbridge::demo::server::StoreServer;
 use tillbridge::demo::store_api::{self, Store, StoreBooks};
 use tillbridge::demo::till::{Habits, SimulatedTill};
 use tillbridge::demo::{TOKEN, seed};
+use tillbridge::domain::stock::{Scope, Sequence};
 use tillbridge::domain::{OrderState, Quantity, WebOrder};
 use tillbridge::epos::FolderEpos;
 use tillbridge::ledger::Ledger;
@@ -98,7 +99,12 @@ impl Epos for MortalEpos {
         self.inner.take(export)
     }
     fn read(&self, spooled: &Path, name: &str, sink: &mut RowSink<'_>) -> Result<ReadSummary, ReadError> {
-        self.inner.read(spooled, name, sink)
+        let read = self.inner.read(spooled, name, sink)?;
+        // A file `changes_0005.csv` holds what changed, and is number 0005.
+        let Some(number) = name.strip_prefix("changes_").map(|rest| rest.trim_end_matches(".csv")) else {
+            return Ok(read);
+        };
+        Ok(ReadSummary { scope: Scope::Delta, sequence: Sequence::parse(number), ..read })
     }
     fn finish(&self, export: &SpooledExport, fate: ExportFate<'_>, now: jiff::Timestamp) -> Result<(), EposError> {
         self.inner.finish(export, fate, now)
