@@ -61,7 +61,8 @@ impl Shop {
     }
 
     fn read_with(&self, name: &str, timing: Timing, summary: ReadSummary, rows: Rows<'_>) -> ExportId {
-        let source = SettledExport { name: name.into(), bytes: timing.first_seen.as_second() as u64, timing };
+        let bytes = timing.first_seen.as_second() as u64;
+        let source = SettledExport { name: name.into(), bytes, timing, companion: None };
         let fingerprint = format!("{:0<64}", name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>());
         let spooled = SpooledExport { source, spooled: "spool".into(), fingerprint };
         let id = self.ledger.export_begun(&spooled, timing.first_seen).unwrap();
