@@ -418,6 +418,27 @@ async fn stock_preview_shows_what_an_export_would_do_and_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_approval_means_one_export_and_is_recorded_with_who_and_when() {
+    let mut shop = Shop::in_business().await;
+    let few = "SKU,Description,Qty\r\n1001,Teapot white,7\r\n1002,Teapot blue,6\r\n";
+    std::fs::write(shop.till.export.join("small.csv"), few).unwrap();
+    shop.watch.wait_for_export("small.csv", false).unwrap();
+    let held = |report: &Value| report["conditions"].as_array().unwrap().iter().any(|c| c["code"] == "export_held");
+    let report = shop.run(&["status", "--format", "json"]).json();
+    assert!(held(&report), "{report:#}");
+    shop.run(&["status"]).is(3).says(&["tillbridge stock approve small.csv"]);
+    shop.run(&["stock", "approve", "other.csv"])
+        .is(4)
+        .says(&["no held export is named other.csv", "small.csv (number 2,"]);
+    let approved = shop.run(&["stock", "approve", "small.csv", "--format", "json"]).is(0).json();
+    assert_eq!((&approved["name"], &approved["approved_by"]), (&"small.csv".into(), &"ann".into()));
+    shop.watch.wait_for_export("small.csv", true).unwrap();
+    shop.run(&["status"]).says(&["Export that counts small.csv", "approved by ann at"]);
+    shop.run(&["stock", "explain", "1001"]).is(0).says(&["from small.csv", "The export was approved by ann at"]);
+    shop.run(&["stock", "approve", "small.csv"]).is(5).says(&["no export is held"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_paused_agent_does_nothing_until_it_is_resumed() {
     let mut shop = Shop::in_business().await;
     shop.run(&["sync", "pause"]).is(0).says(&["nothing is lost", "sync resume"]);

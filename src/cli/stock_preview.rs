@@ -16,10 +16,11 @@ use crate::central;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::domain::gate::{self, Candidate, Facts, HoldReason, Policy, Rules, Verdict};
-use crate::domain::reconcile::{self, StockModel};
+use crate::domain::reconcile::{self, ShownRules, StockModel};
 use crate::domain::stock::{Counted, Scope, Timing};
 use crate::domain::{AdmittedSnapshot, ExportId, Quantity, Sku};
 use crate::epos::FolderEpos;
+use crate::ledger::items::ItemFacts;
 use crate::ledger::stock::{DELETED, RowWriter};
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::{Clock, Epos, ExportRow, ReadError, ReadSummary, RowError, SettledExport, SpooledExport};
@@ -149,11 +150,7 @@ fn compute(
     let now = SystemClock.now();
     let rules = config.gate_rules();
     let chunks = chunks(rows, id)?;
-    let zeroed = match summary.scope {
-        Scope::Full => zeroed(ledger, &chunks)?,
-        Scope::Delta => 0,
-    };
-    let shrinks = (chunks.iter().map(Vec::len).sum::<usize>() as u64, zeroed);
+    let shrinks = (chunks.iter().map(Vec::len).sum::<usize>() as u64, zeroed(ledger, summary.scope, &chunks)?);
     let (gate, reasons) = in_words(ledger.would_decide(timing, summary, shrinks, &rules, now)?);
     let snapshot = as_if_admitted(timing, &rules, now)?;
     let mut preview = Preview {
@@ -173,18 +170,33 @@ fn compute(
         let skus: Vec<Sku> = chunk.iter().map(|(sku, _)| sku.clone()).collect();
         let (_, mut facts) = ledger.item_facts(&skus)?;
         for (sku, counted) in chunk {
-            let item = facts.remove(&sku).unwrap_or_default();
             let wishes = shown.shown_of(sku.as_str());
-            let target = reconcile::reconcile(&snapshot, &counted, &item.claims, &wishes, model);
-            let moved = reconcile::moved_by_store(&item.claims, model);
-            let expected = item.store.and_then(|store| store.acknowledged).map(|last| reconcile::expected(last, moved));
-            let (sku, line) = (sku.to_string(), counted.line);
-            let (counted, sellable, write) = (counted.quantity, target.sellable, target.write);
-            let change = Change { sku, line, counted, sellable, expected_at_store: expected, write };
+            let change = change(&sku, &counted, facts.remove(&sku).unwrap_or_default(), &snapshot, &wishes, model);
             preview.add(change, wishes.ignore, args.limit);
         }
     }
     Ok(preview)
+}
+
+fn change(
+    sku: &Sku,
+    counted: &Counted,
+    item: ItemFacts,
+    snapshot: &AdmittedSnapshot,
+    wishes: &ShownRules,
+    model: StockModel,
+) -> Change {
+    let target = reconcile::reconcile(snapshot, counted, &item.claims, wishes, model);
+    let moved = reconcile::moved_by_store(&item.claims, model);
+    let last = item.store.and_then(|store| store.acknowledged);
+    Change {
+        sku: sku.to_string(),
+        line: counted.line,
+        counted: counted.quantity,
+        sellable: target.sellable,
+        expected_at_store: last.map(|last| reconcile::expected(last, moved)),
+        write: target.write,
+    }
 }
 
 /// The gate's decision, for a person.
@@ -227,7 +239,10 @@ fn as_if_admitted(timing: Timing, rules: &Rules, now: Timestamp) -> Result<Admit
 }
 
 /// Items in stock by the export that counts which this one lets fall to zero, as the gate counts them.
-fn zeroed(ledger: &Ledger, chunks: &[Vec<(Sku, Counted)>]) -> Result<u64, CliError> {
+fn zeroed(ledger: &Ledger, scope: Scope, chunks: &[Vec<(Sku, Counted)>]) -> Result<u64, CliError> {
+    if scope == Scope::Delta {
+        return Ok(0);
+    }
     let Some(last) = ledger.admitted_export()? else { return Ok(0) };
     let in_stock = chunks.iter().flatten().filter(|(_, counted)| counted.quantity.is_positive());
     let there: HashSet<&str> = in_stock.map(|(sku, _)| sku.as_str()).collect();

@@ -18,6 +18,8 @@ use crate::ports::{EposError, ExportLook, ReadSummary, Rejection, SpooledExport}
 
 /// Missing items that are named.
 const NAMED_ITEMS: u32 = 5;
+/// What a trouble with rows is about where exports of changes come every few minutes, each under another name.
+const OF_CHANGES: &str = "exports of changes";
 
 impl Stock {
     pub(super) fn folder_failed(&self, error: &EposError) {
@@ -91,7 +93,10 @@ impl Stock {
         match (summary.scope, trouble) {
             (Scope::Full, trouble) => self.shop.conditions(&[EXPORT_ROW_ERRORS], trouble.as_slice()),
             // Of other items nothing is said: what was wrong with them stays so.
-            (Scope::Delta, Some(trouble)) => self.shop.conditions_about(&[EXPORT_ROW_ERRORS], name, &[trouble]),
+            (Scope::Delta, Some(trouble)) => {
+                let trouble = Trouble { subject: OF_CHANGES.into(), ..trouble };
+                self.shop.conditions_about(&[EXPORT_ROW_ERRORS], OF_CHANGES, &[trouble]);
+            }
             (Scope::Delta, None) => {}
         }
     }
@@ -125,14 +130,14 @@ impl Stock {
     pub(super) fn report_gap(&self, held: &ExportRecord, missing: &str) {
         let trouble = Trouble {
             code: EXPORT_SEQUENCE,
-            subject: held.name.clone(),
+            subject: String::new(),
             severity: Severity::Warning,
             text: format!("the changes in {} were used although others before them are missing: {missing}", held.name),
             remedy:
                 "Items that only the missing changes speak of have old quantities. Make the till write a full export."
                     .into(),
         };
-        self.shop.conditions_about(&[EXPORT_SEQUENCE], &held.name, &[trouble]);
+        self.shop.conditions(&[EXPORT_SEQUENCE], &[trouble]);
     }
 
     pub(super) fn report_refused(&self, held: &ExportRecord, text: String) {
