@@ -20,7 +20,6 @@ use tillbridge::demo::server::StoreServer;
 use tillbridge::demo::store_api::{self, Store, StoreBooks};
 use tillbridge::demo::till::{Habits, SimulatedTill};
 use tillbridge::demo::{TOKEN, seed};
-use tillbridge::domain::stock::{Scope, Sequence};
 use tillbridge::domain::{OrderState, Quantity, WebOrder};
 use tillbridge::epos::FolderEpos;
 use tillbridge::ledger::Ledger;
@@ -99,12 +98,7 @@ impl Epos for MortalEpos {
         self.inner.take(export)
     }
     fn read(&self, spooled: &Path, name: &str, sink: &mut RowSink<'_>) -> Result<ReadSummary, ReadError> {
-        let read = self.inner.read(spooled, name, sink)?;
-        // A file `changes_0005.csv` holds what changed, and is number 0005.
-        let Some(number) = name.strip_prefix("changes_").map(|rest| rest.trim_end_matches(".csv")) else {
-            return Ok(read);
-        };
-        Ok(ReadSummary { scope: Scope::Delta, sequence: Sequence::parse(number), ..read })
+        self.inner.read(spooled, name, sink)
     }
     fn finish(&self, export: &SpooledExport, fate: ExportFate<'_>, now: jiff::Timestamp) -> Result<(), EposError> {
         self.inner.finish(export, fate, now)
@@ -176,10 +170,16 @@ fn config(folder: &Path, server: &StoreServer, kind: &str) -> Config {
         import_folder = "import"
         rejects_folder = "rejects"
         watch = "off"
+        # A file `changes_0005.csv` holds what changed, and is number 0005.
+        delta_files = ["changes_*.csv"]
         [epos.stock_profile]
         kind = "csv"
         delimiter = ","
         columns = {{ sku = "SKU", quantity = "Qty" }}
+        [epos.delta_profile]
+        export = "delta"
+        columns = {{ sku = "SKU", quantity = "Qty" }}
+        sequence = {{ from = "name", pattern = "changes_#.csv" }}
         [epos.order_profile]
         columns = [ {{ name = "OrderNo", value = "order.number" }}, {{ name = "SKU", value = "line.sku" }},
                     {{ name = "Qty", value = "line.quantity" }} ]
