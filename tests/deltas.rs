@@ -254,15 +254,35 @@ fn a_full_export_takes_the_place_of_all_before_it_and_of_older_ones_that_wait() 
 }
 
 #[test]
-fn what_is_older_than_the_last_changes_is_refused_be_it_full_or_not() {
+fn changes_older_than_the_last_are_refused_and_so_is_a_full_export_older_than_the_one_that_counts() {
     let shop = Shop::new();
-    shop.admit("full.csv", FULL, "", 0, &[("A", Some(1))]);
-    shop.admit("inc.csv", DELTA, "", 200, &[("A", Some(2))]);
-    for (name, scope) in [("late.csv", FULL), ("late_inc.csv", DELTA)] {
-        let late = shop.read(name, scope, "", 100, &[("A", Some(9))]);
-        assert!(matches!(shop.decide(late, 300), Verdict::Refuse(_)), "{name}");
+    shop.admit("full.csv", FULL, "", 100, &[("A", Some(1))]);
+    shop.admit("inc.csv", DELTA, "", 300, &[("A", Some(2))]);
+    for (name, scope, made) in [("old.csv", FULL, 50), ("late_inc.csv", DELTA, 200)] {
+        let late = shop.read(name, scope, "", made, &[("A", Some(9))]);
+        assert!(matches!(shop.decide(late, 400), Verdict::Refuse(_)), "{name}");
     }
     assert_eq!(shop.counts(), ["A=2"]);
+}
+
+#[test]
+fn changes_made_while_a_full_export_waited_are_laid_over_it_and_keep_their_own_evidence() {
+    let shop = Shop::new();
+    shop.admit("full.csv", FULL, "", 0, &[("A", Some(10)), ("B", Some(10)), ("C", Some(10)), ("D", Some(10))]);
+    shop.admit("early.csv", DELTA, "", 50, &[("C", Some(4))]);
+    let waits = shop.read("night.csv", FULL, "", 100, &[("A", Some(9)), ("B", Some(9)), ("C", Some(9))]);
+    let first = shop.admit("inc1.csv", DELTA, "", 200, &[("A", Some(5)), ("N", Some(1))]);
+    let second = shop.admit("inc2.csv", DELTA, "", 300, &[("A", Some(4)), ("B", None)]);
+    assert!(matches!(shop.decide(waits, 400), Verdict::Admit { .. }));
+    assert_eq!(shop.counts(), ["A=4", "B=0", "C=9", "N=1"], "C's change was before the night");
+    assert_eq!([shop.state(first), shop.state(second)], [ExportState::Merged; 2]);
+    let record = shop.ledger.export(waits).unwrap().unwrap();
+    assert_eq!((record.state, record.skus), (ExportState::Admitted, 4));
+    // An older full export stays refused, and later changes go on being merged.
+    let late = shop.read("late.csv", FULL, "", 90, &[("A", Some(77))]);
+    assert!(matches!(shop.decide(late, 500), Verdict::Refuse(_)));
+    shop.admit("inc3.csv", DELTA, "", 600, &[("C", Some(8))]);
+    assert_eq!(shop.counts(), ["A=4", "B=0", "C=8", "N=1"]);
 }
 
 #[test]

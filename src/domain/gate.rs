@@ -89,6 +89,8 @@ pub struct PublishedOrder {
 pub struct Facts {
     /// The export admitted last.
     pub last: Option<LastAdmitted>,
+    /// When the full export that counts was made; `None` where there was none yet.
+    pub last_full: Option<Timing>,
     /// The number of the export of the candidate's own scope that was admitted last.
     pub last_of_scope: Option<Sequence>,
     /// The number of the export that was admitted last, whatever its scope.
@@ -246,13 +248,8 @@ impl AdmittedSnapshot {
 
 /// Decides whether an export may be believed.
 pub fn admit(candidate: &Candidate, facts: &Facts, rules: &Rules, now: Timestamp) -> Verdict {
-    // A last export from the future was dated by a clock that has been set right since: it says nothing about order.
-    if let Some(last) = &facts.last
-        && last.timing.first_seen <= now
-        && candidate.timing.is_older_than(&last.timing)
-        && !follows_by_number(candidate, last)
-    {
-        return Verdict::Refuse(RefuseReason::OlderThanTheLast { last: last.timing.shown() });
+    if let Some(last) = overtaken_by(candidate, facts, now) {
+        return Verdict::Refuse(RefuseReason::OlderThanTheLast { last: last.shown() });
     }
     let began = candidate.timing.began_not_before();
     let unproved: Vec<&PublishedOrder> = facts
@@ -276,6 +273,21 @@ pub fn admit(candidate: &Candidate, facts: &Facts, rules: &Rules, now: Timestamp
         waits.iter().map(|(_, end)| *end).reduce(|a, b| Some(a?.max(b?))).flatten()
     };
     Verdict::Hold { reasons, until }
+}
+
+/// The export that counts and was made after this one.
+///
+/// Changes that were merged meanwhile do not overtake a full export: it waited, for a person perhaps, and they are laid
+/// over it when it is admitted.
+fn overtaken_by(candidate: &Candidate, facts: &Facts, now: Timestamp) -> Option<Timing> {
+    let last = facts.last.as_ref()?;
+    let timing = match (candidate.scope, last.scope) {
+        (Scope::Full, Scope::Delta) => facts.last_full?,
+        (Scope::Full, Scope::Full) | (Scope::Delta, Scope::Full | Scope::Delta) => last.timing,
+    };
+    // A last export from the future was dated by a clock that has been set right since: it says nothing about order.
+    let is_older = timing.first_seen <= now && candidate.timing.is_older_than(&timing);
+    (is_older && !follows_by_number(candidate, last)).then_some(timing)
 }
 
 /// Does its number say that it came after the last export of changes, whatever the times say? One that was held until a

@@ -191,6 +191,7 @@ fn facts_in(tx: &Transaction<'_>, candidate: &Candidate, fingerprint: &str) -> R
     };
     Ok(Facts {
         last: last_in(tx, newest.as_ref())?,
+        last_full: last_of(tx, Scope::Full)?.map(|last| last.timing),
         last_of_scope: of_scope.as_ref().and_then(|last| last.sequence),
         last_of_any: newest.and_then(|last| last.sequence),
         is_repeat: of_scope.is_some_and(|last| last.fingerprint == fingerprint),

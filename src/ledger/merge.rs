@@ -88,9 +88,16 @@ pub(crate) fn admit_rows(
     .doing("admit an export")?;
     match (scope, base_in(tx)?) {
         (Scope::Delta, Some(base)) => merge(tx, id, base, now).map(|()| 0),
-        (Scope::Full, _) => {
+        (Scope::Full, base) => {
+            let younger = base.map(|base| younger_changes(tx, id, base)).transpose()?.unwrap_or_default();
+            if let Some(base) = base.filter(|_| !younger.is_empty()) {
+                lay_over(tx, id, base, &younger)?;
+            }
             let gone = settle_missing(tx, id, missing, now).doing("settle items that the export lacks")?;
             replace(tx, id, now)?;
+            for merged in &younger {
+                set_state(tx, *merged, ExportState::Merged)?;
+            }
             Ok(gone.unsigned_abs())
         }
         (Scope::Delta, None) => {
@@ -99,6 +106,55 @@ pub(crate) fn admit_rows(
             replace(tx, id, now).map(|()| 0)
         }
     }
+}
+
+/// The exports of changes that count and were made after this full one, which had to wait.
+fn younger_changes(tx: &Transaction<'_>, id: ExportId, base: ExportId) -> Result<Vec<ExportId>> {
+    let doing = "find the changes since";
+    let own: String = tx.query_row("SELECT timing FROM export WHERE id = ?1", [id.0], |row| row.get(0)).doing(doing)?;
+    let own = parse_timing(id, &own)?;
+    let mut found = tx
+        .prepare_cached("SELECT id, timing FROM export WHERE scope = 'delta' AND (state = 'merged' OR id = ?1)")
+        .doing(doing)?;
+    let all = found.query_map([base.0], |row| Ok((ExportId(row.get(0)?), row.get::<_, String>(1)?)));
+    let all: Vec<(ExportId, String)> = all.and_then(Iterator::collect).doing(doing)?;
+    let mut younger = Vec::new();
+    for (changes, timing) in all {
+        if own.is_older_than(&parse_timing(changes, &timing)?) {
+            younger.push(changes);
+        }
+    }
+    Ok(younger)
+}
+
+/// Rows of younger changes go on counting over those of a full export, with the evidence of their own time.
+fn lay_over(tx: &Transaction<'_>, id: ExportId, base: ExportId, younger: &[ExportId]) -> Result<()> {
+    let doing = "lay the changes since over a full export";
+    let mut lay = tx
+        .prepare_cached(
+            "INSERT INTO stock_row (export_id, sku, quantity, line, row, origin)
+             SELECT ?1, sku, quantity, line, row, ?3 FROM stock_row
+             WHERE export_id = ?2 AND coalesce(origin, export_id) = ?3
+             ON CONFLICT (export_id, sku) DO UPDATE SET quantity = excluded.quantity, line = excluded.line,
+               row = excluded.row, origin = excluded.origin",
+        )
+        .doing(doing)?;
+    let mut made = made_at(tx, id)?;
+    for changes in younger {
+        lay.execute([id.0, base.0, changes.0]).doing(doing)?;
+        made = made.max(made_at(tx, *changes)?);
+    }
+    let in_stock = in_stock("quantity");
+    tx.execute(
+        &format!(
+            "UPDATE export SET merged_as_of = ?2,
+               skus = (SELECT count(*) FROM stock_row WHERE export_id = ?1),
+               in_stock = (SELECT count(*) FROM stock_row WHERE export_id = ?1 AND {in_stock}) WHERE id = ?1"
+        ),
+        params![id.0, micros(made)],
+    )
+    .doing(doing)?;
+    evidence_from_kept_rows(tx, id).doing(doing)
 }
 
 /// The export takes the place of all before it.
