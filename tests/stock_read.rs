@@ -113,6 +113,19 @@ fn duplicates_deletions_and_the_order_of_changes_are_settled_in_the_report() {
 }
 
 #[test]
+fn an_item_with_an_unreadable_row_is_in_doubt_however_long_its_sku_is() {
+    let desk = Desk::new(PLAIN);
+    let sku = "X".repeat(200);
+    let rest = (0..60).fold(String::new(), |text, n| text + &format!("g{n:02},1\n"));
+    let file = desk.write("a.csv", &format!("SKU,Qty\n{rest}{sku},2\n{sku},two\n"));
+    let (_, out, _) = desk.read(&["--format", "json", &file]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["stock"].as_array().unwrap().len(), 60);
+    let errors = report["row_errors"].as_array().unwrap();
+    assert!(errors.iter().all(|error| error["sku"] == sku) && errors.len() == 2, "{errors:?}");
+}
+
+#[test]
 fn several_exports_are_one_document_and_the_worst_decides_the_exit_code() {
     let desk = Desk::new(&format!("{PLAIN}delimiter = \",\"\n"));
     let good = desk.write("good.csv", "SKU,Qty\nA,1\n");
