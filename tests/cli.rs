@@ -207,6 +207,27 @@ fn an_unknown_key_ends_with_78_and_names_file_line_and_key() {
 }
 
 #[test]
+fn profile_guess_asks_nothing_without_a_terminal_and_profile_test_reads_what_it_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("stock.csv"), "SKU,Qty\n1001,5\n1002,0\n").unwrap();
+    std::fs::write(at("doubt.csv"), "Code,Front,Back\nx1,1,5\nx2,0,7\nx3,7,1\n").unwrap();
+    let profile = at("till.toml");
+    tillbridge(&["profile", "guess", &at("stock.csv"), "--out", &profile], &[])
+        .is(0)
+        .says(&["1002", "The profile is complete."]);
+    let tested = tillbridge(&["profile", "test", "--profile", &profile, &at("stock.csv"), "--format", "json"], &[]);
+    assert_eq!(tested.is(0).json()[0]["items"], 2);
+    tillbridge(&["profile", "guess", &at("stock.csv"), "--out", &profile], &[]).is(5).says(&["--force"]);
+    let doubtful = tillbridge(&["profile", "guess", &at("doubt.csv")], &[]).is(3);
+    assert!(doubtful.out.contains("undecided = [\"columns.quantity\"]"), "{doubtful:?}");
+    std::fs::write(&profile, &doubtful.out).unwrap();
+    let refused = tillbridge(&["profile", "test", "--profile", &profile, &at("doubt.csv")], &[]);
+    refused.is(78).says(&["till.toml", "undecided", "columns.quantity"]);
+    tillbridge(&["profile", "guess", &at("nowhere.csv")], &[]).is(4).says(&["nowhere.csv"]);
+}
+
+#[test]
 fn without_a_configuration_it_ends_with_78_and_says_how_to_make_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("none.toml");
