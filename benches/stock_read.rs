@@ -103,6 +103,25 @@ fn ours(profile: &str, path: &Path) -> u64 {
     rows
 }
 
+/// The most memory that a whole `stock read --format json` into a file had at once, in KiB, and how long it took.
+#[cfg(target_os = "linux")]
+fn whole_command(folder: &Path, export: &Path) -> (u64, Duration) {
+    let profile = folder.join("profile.toml");
+    std::fs::write(&profile, PLAIN).unwrap();
+    let (began, mut peak) = (Instant::now(), 0);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tillbridge"));
+    command.args(["stock", "read", "--format", "json", "--profile"]).arg(profile).arg(export);
+    let mut child = command.stdout(File::create(folder.join("report.json")).unwrap()).spawn().unwrap();
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let found = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = found.and_then(|kib| kib.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().success());
+    (peak, began.elapsed())
+}
+
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -130,6 +149,15 @@ fn main() {
             case.name,
             per_second(took),
             took.as_secs_f64() / bare.as_secs_f64()
+        );
+    }
+    #[cfg(target_os = "linux")]
+    if wanted.is_empty() {
+        let (peak, took) = whole_command(folder.path(), &path);
+        let seconds = took.as_secs_f64();
+        println!(
+            "stock read --format json into a file: {seconds:.1} s, at most {:.1} MiB of memory",
+            peak as f64 / 1024.0
         );
     }
 }

@@ -18,7 +18,13 @@ mod check;
 mod demo;
 mod orders;
 mod output;
+mod profile;
+mod profile_ask;
 mod profile_file;
+mod profile_guess;
+mod profile_samples;
+mod profile_test;
+mod profile_toml;
 mod run;
 mod status;
 mod stock;
@@ -32,10 +38,10 @@ Exit codes:
    0  done
    1  something failed; the message says what and what to do
    2  wrong arguments
-   3  check, status or demo found something that a person should mend
+   3  check, status, demo or profile found something that a person should mend or decide
    4  there is no such order, item or file
    5  refused: it might book an order twice, or there is nothing to do it to
-   6  the export cannot be believed as a whole
+   6  an export cannot be believed as a whole, or no sense can be made of a sample
   69  no agent is running
   73  another agent works with this ledger
   78  the configuration is missing or wrong";
@@ -94,6 +100,9 @@ enum Command {
     /// Read exports; explain, preview and approve stock
     #[command(subcommand)]
     Stock(stock::Command),
+    /// Propose a profile from samples of the till's exports, and try a profile on them
+    #[command(subcommand)]
+    Profile(profile::Command),
     /// Make the agent act now, pause it, resume it
     #[command(subcommand)]
     Sync(sync::Command),
@@ -150,7 +159,7 @@ impl CliError {
             Self::Ledger(error) | Self::Agent(AgentError::Ledger(error)) => match error {
                 LedgerError::InUse { .. } => Exit::InUse,
                 LedgerError::NotPossible(_) => Exit::Refused,
-                LedgerError::NoSuchOrder(_) => Exit::NotThere,
+                LedgerError::NoSuchOrder(_) | LedgerError::NoSuchExport { .. } => Exit::NotThere,
                 LedgerError::Missing { .. }
                 | LedgerError::Newer { .. }
                 | LedgerError::Folder { .. }
@@ -194,6 +203,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> CliResult {
         Command::Stock(stock::Command::Read(args)) => stock_read::read(&args, out),
         Command::Stock(stock::Command::Preview(args)) => stock_preview::preview(&load()?, &args, out),
         Command::Stock(command) => stock::stock(&load()?, command, out),
+        Command::Profile(command) => profile::profile(&command, out),
         Command::Sync(command) => sync::sync(&load()?, &command, out),
         Command::Config(ConfigCommand::Example) => {
             out.write_all(crate::config::EXAMPLE.as_bytes())?;

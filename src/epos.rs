@@ -20,6 +20,7 @@ mod delimiter;
 mod export_file;
 mod fault;
 mod folder;
+pub mod guess;
 mod heading;
 mod layout;
 mod name_pattern;

@@ -54,6 +54,10 @@ pub struct Report {
     pub last_export: Option<ExportShown>,
     /// The export that counts now.
     pub admitted_export: Option<ExportShown>,
+    /// How many exports of changes are merged into it.
+    pub merged_exports: u64,
+    /// The last of those.
+    pub last_merged_export: Option<ExportShown>,
     /// When stock was last sent to the store.
     pub stock_sent_at: Option<Timestamp>,
     /// Orders by state.
@@ -87,6 +91,10 @@ pub struct ExportShown {
     pub seen_at: Timestamp,
     /// When the gate decided.
     pub decided_at: Option<Timestamp>,
+    /// Who approved it in spite of the gate's doubts.
+    pub approved_by: Option<String>,
+    /// When that was.
+    pub approved_at: Option<Timestamp>,
     /// Items in it.
     pub items: u64,
     /// Rows that could not be used.
@@ -110,6 +118,8 @@ impl From<ExportRecord> for ExportShown {
             made_at: export.timing.shown(),
             seen_at: export.seen_at,
             decided_at: export.decided_at,
+            approved_by: export.approved_by,
+            approved_at: export.approved_at,
             items: export.skus,
             row_errors: export.row_errors,
         }
@@ -137,6 +147,7 @@ pub fn report(
     conditions.splice(..0, live.iter().flat_map(|(live, _)| ledger_troubles(ledger, live)));
     let paused = ledger.fact(facts::PAUSED)?;
     let outbox = ledger.outbox_depth()?;
+    let (merged_exports, last_merged) = ledger.merged_exports()?;
     let (live, started_at) = live.map_or((None, None), |(live, started)| (Some(live), Some(started)));
     Ok(Report {
         status: standing(&conditions, paused.is_some()),
@@ -150,6 +161,8 @@ pub fn report(
         conditions,
         last_export: ledger.last_export()?.map(Into::into),
         admitted_export: ledger.admitted_export()?.map(Into::into),
+        merged_exports,
+        last_merged_export: last_merged.map(Into::into),
         stock_sent_at: ledger.last_sent()?,
         orders: ledger.order_counts()?,
         waiting_for_till: ledger.waiting_for_till()?.into_iter().map(Into::into).collect(),
@@ -188,6 +201,12 @@ fn standing(conditions: &[Condition], paused: bool) -> Standing {
 }
 
 impl Report {
+    /// When an export, full or of changes, was last admitted.
+    pub fn admitted_at(&self) -> Option<Timestamp> {
+        let both = [&self.admitted_export, &self.last_merged_export];
+        both.into_iter().flatten().filter_map(|export| export.decided_at).max()
+    }
+
     /// How many orders are in this state.
     pub fn orders_in(&self, state: OrderState) -> u64 {
         self.orders.iter().find(|count| count.state == state).map_or(0, |count| count.orders)

@@ -21,7 +21,9 @@ pub mod duplicates;
 pub mod explain;
 pub mod exports;
 pub mod files;
+pub mod held;
 pub mod items;
+pub mod merge;
 pub mod order_lists;
 pub mod orders;
 pub mod outbox;
@@ -100,6 +102,14 @@ pub enum LedgerError {
     /// No order has this number or key.
     #[error("there is no order {0} in the ledger; tillbridge orders list shows those that are")]
     NoSuchOrder(String),
+    /// No held export is meant by this.
+    #[error("no held export is named {which}, nor is that its number or the start of its fingerprint; held: {held}")]
+    NoSuchExport {
+        /// What was asked for.
+        which: String,
+        /// The held exports.
+        held: String,
+    },
     /// What was asked for is not possible.
     #[error("{0}")]
     NotPossible(String),

@@ -207,6 +207,27 @@ fn an_unknown_key_ends_with_78_and_names_file_line_and_key() {
 }
 
 #[test]
+fn profile_guess_asks_nothing_without_a_terminal_and_profile_test_reads_what_it_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("stock.csv"), "SKU,Qty\n1001,5\n1002,0\n").unwrap();
+    std::fs::write(at("doubt.csv"), "Code,Front,Back\nx1,1,5\nx2,0,7\nx3,7,1\n").unwrap();
+    let profile = at("till.toml");
+    tillbridge(&["profile", "guess", &at("stock.csv"), "--out", &profile], &[])
+        .is(0)
+        .says(&["1002", "The profile is complete."]);
+    let tested = tillbridge(&["profile", "test", "--profile", &profile, &at("stock.csv"), "--format", "json"], &[]);
+    assert_eq!(tested.is(0).json()[0]["items"], 2);
+    tillbridge(&["profile", "guess", &at("stock.csv"), "--out", &profile], &[]).is(5).says(&["--force"]);
+    let doubtful = tillbridge(&["profile", "guess", &at("doubt.csv")], &[]).is(3);
+    assert!(doubtful.out.contains("undecided = [\"columns.quantity\"]"), "{doubtful:?}");
+    std::fs::write(&profile, &doubtful.out).unwrap();
+    let refused = tillbridge(&["profile", "test", "--profile", &profile, &at("doubt.csv")], &[]);
+    refused.is(78).says(&["till.toml", "undecided", "columns.quantity"]);
+    tillbridge(&["profile", "guess", &at("nowhere.csv")], &[]).is(4).says(&["nowhere.csv"]);
+}
+
+#[test]
 fn without_a_configuration_it_ends_with_78_and_says_how_to_make_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("none.toml");
@@ -415,6 +436,27 @@ async fn stock_preview_shows_what_an_export_would_do_and_does_nothing() {
     assert_eq!(shop.watch.ledger().unwrap().admitted_export().unwrap().unwrap().name, "first.csv");
     assert_eq!(shop.magento.with(|books| books.salable("1001")), 10.into());
     shop.run(&["stock", "approve"]).is(5).says(&["no export is held"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_means_one_export_and_is_recorded_with_who_and_when() {
+    let mut shop = Shop::in_business().await;
+    let few = "SKU,Description,Qty\r\n1001,Teapot white,7\r\n1002,Teapot blue,6\r\n";
+    std::fs::write(shop.till.export.join("small.csv"), few).unwrap();
+    shop.watch.wait_for_export("small.csv", false).unwrap();
+    let held = |report: &Value| report["conditions"].as_array().unwrap().iter().any(|c| c["code"] == "export_held");
+    let report = shop.run(&["status", "--format", "json"]).json();
+    assert!(held(&report), "{report:#}");
+    shop.run(&["status"]).is(3).says(&["tillbridge stock approve small.csv"]);
+    shop.run(&["stock", "approve", "other.csv"])
+        .is(4)
+        .says(&["no held export is named other.csv", "small.csv (number 2,"]);
+    let approved = shop.run(&["stock", "approve", "small.csv", "--format", "json"]).is(0).json();
+    assert_eq!((&approved["name"], &approved["approved_by"]), (&"small.csv".into(), &"ann".into()));
+    shop.watch.wait_for_export("small.csv", true).unwrap();
+    shop.run(&["status"]).says(&["Export that counts small.csv", "approved by ann at"]);
+    shop.run(&["stock", "explain", "1001"]).is(0).says(&["from small.csv", "The export was approved by ann at"]);
+    shop.run(&["stock", "approve", "small.csv"]).is(5).says(&["no export is held"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

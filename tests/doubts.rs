@@ -11,7 +11,7 @@ use shop::TestShop;
 use tillbridge::demo::faults::{Count, Fault};
 use tillbridge::demo::magento::{Mode, Refund};
 use tillbridge::demo::seed;
-use tillbridge::domain::OrderState;
+use tillbridge::domain::{OrderState, Quantity};
 use tillbridge::ledger::exports::ExportState;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,4 +261,88 @@ async fn a_refused_order_that_is_cancelled_is_no_trouble_any_more() {
     shop.pull().await;
     shop.look_at_orders();
     assert!(!shop.conditions().contains(&"order_rejected".to_owned()), "{:?} {:?}", shop.states(), shop.conditions());
+}
+
+// ------------------------------------------------------------------------------------------------ exports of changes
+
+fn changes(rows: &[(&str, i64)]) -> Vec<u8> {
+    let rows: String = rows.iter().map(|(sku, count)| format!("{sku},Article,{count}\r\n")).collect();
+    format!("SKU,Description,Qty\r\n{rows}").into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_of_changes_proves_orders_only_for_the_items_that_it_mentions() {
+    for mode in [Mode::Msi, Mode::Legacy] {
+        let mut shop = TestShop::in_business(mode).await;
+        let other = shop.sellable("1002");
+        shop.place("1001", 1);
+        shop.place("1002", 1);
+        shop.pull().await;
+        shop.write_orders();
+        shop.till_takes_all();
+        shop.pass_time(120);
+        // One teapot came in: the till counts ten again, and one of them is really there for the web.
+        shop.put_export("changes_0001.csv", &changes(&[("1001", 10)]));
+        shop.deliver().await;
+        assert_eq!(shop.last_export(), ExportState::Merged);
+        let less = Quantity::ZERO - 1.into();
+        assert_eq!((shop.sellable("1001"), shop.sellable("1002")), (10.into(), other + less), "{mode:?}");
+        assert_eq!(shop.due(), 0);
+        // A shopper takes one of each; the store's own doings are nothing to write about.
+        shop.till.sell("1002", 1.into());
+        shop.put_export("changes_0002.csv", &changes(&[("1002", 4)]));
+        shop.deliver().await;
+        assert_eq!((shop.sellable("1001"), shop.sellable("1002")), (10.into(), 4.into()), "{mode:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_changes_are_waited_for_and_named_and_a_full_export_ends_the_doubt() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.put_export("changes_0001.csv", &changes(&[("1001", 9)]));
+    shop.put_export("changes_0003.csv", &changes(&[("1001", 7)]));
+    shop.put_export("changes_0004.csv", &changes(&[("1004", 40)]));
+    let text = shop.condition_text("export_held");
+    assert!(text.contains("number 0003 and the last one was 0001"), "{text}");
+    assert!(text.contains("1 later export(s)") && text.contains("stock approve changes_0003.csv"), "{text}");
+    assert_eq!(shop.conditions().iter().filter(|code| *code == "export_held").count(), 1);
+    // Number 2 was only late: all three count at once.
+    shop.put_export("changes_0002.csv", &changes(&[("1001", 8), ("1003", 1)]));
+    shop.deliver().await;
+    let sellable = ["1001", "1003", "1004"].map(|sku| shop.sellable(sku));
+    assert_eq!(sellable, [7.into(), 1.into(), 40.into()]);
+    assert_eq!(shop.conditions(), [""; 0]);
+    // Number 5 never comes.
+    shop.put_export("changes_0006.csv", &changes(&[("1001", 3)]));
+    shop.deliver().await;
+    assert_eq!(shop.sellable("1001"), 7.into());
+    shop.pass_time(31 * 60);
+    shop.look();
+    shop.deliver().await;
+    assert_eq!(shop.sellable("1001"), 3.into());
+    let text = shop.condition_text("export_sequence");
+    assert!(text.contains("changes_0006.csv") && text.contains("write a full export"), "{text}");
+    shop.put_export("changes_0007.csv", &changes(&[("1001", 2)]));
+    assert_eq!(shop.conditions(), ["export_sequence"], "it lasts");
+    shop.export_and_look("full.csv");
+    assert_eq!((shop.last_export(), shop.conditions()), (ExportState::Admitted, vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn items_that_a_full_export_lacks_are_named_until_it_has_them_again() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    let full = String::from_utf8(std::fs::read(shop.till.export.join("first.csv")).unwrap()).unwrap();
+    let without: Vec<&str> = full.lines().filter(|line| !line.starts_with("1004")).collect();
+    shop.put_export("less.csv", (without.join("\r\n") + "\r\n").as_bytes());
+    shop.deliver().await;
+    let text = shop.condition_text("items_missing");
+    assert!(text.contains("1 item(s)") && text.contains("1004") && text.contains("stock.missing"), "{text}");
+    assert_eq!(shop.sellable("1004"), 48.into(), "the web store keeps what it has");
+    shop.export_and_look("again.csv");
+    assert_eq!(shop.conditions(), [""; 0]);
+    shop.put_export("less2.csv", (without.join("\r\n") + "\r\n").as_bytes());
+    assert_eq!(shop.conditions(), ["items_missing"]);
+    shop.set_missing_zero();
+    shop.look();
+    assert_eq!(shop.conditions(), [""; 0], "the shop wants it otherwise now");
 }

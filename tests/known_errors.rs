@@ -160,12 +160,12 @@ async fn a_ledger_from_a_newer_version_is_refused_and_left_as_it_is() {
         assert_eq!(found, from);
         file.pragma_update(None, "user_version", to).unwrap();
     };
-    set_version(1, 7);
-    let words = [path.to_str().unwrap(), "version 7", "up to 1", "install the newer Tillbridge again"];
+    set_version(2, 7);
+    let words = [path.to_str().unwrap(), "version 7", "up to 2", "install the newer Tillbridge again"];
     says(&Ledger::open(&shop.config.agent.data_folder).unwrap_err().to_string(), &words);
     says(&Ledger::open_beside(&shop.config.agent.data_folder).unwrap_err().to_string(), &words);
     // The newer program is back (played by changing the number back): the order is still there and goes on.
-    set_version(7, 1);
+    set_version(7, 2);
     shop.restart();
     shop.write_orders();
     assert_eq!(shop.till_takes_all(), 1);
@@ -364,8 +364,14 @@ async fn an_export_with_a_header_and_no_rows_is_quarantined_with_its_reason() {
     assert_eq!((shop.sellable("1001"), shop.due()), (10.into(), 0));
     let kept = shop.config.agent.data_folder.join("quarantine");
     let day = std::fs::read_dir(kept).unwrap().next().unwrap().unwrap().path();
-    let names: Vec<_> = std::fs::read_dir(day).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> = std::fs::read_dir(&day).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "the copy and its reason: {names:?}");
+    let note = names.iter().find(|name| name.to_str().unwrap().ends_with(".reason.txt")).unwrap();
+    let note = std::fs::read_to_string(day.join(note)).unwrap();
+    says(
+        &note,
+        &["The stock export header_only.csv was not used.\r\n", "no data rows", "make the till write", "stock read"],
+    );
     shop.export_and_look("good.csv");
     assert!(!shop.conditions().contains(&"export_rejected".to_owned()));
 }

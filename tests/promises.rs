@@ -151,7 +151,7 @@ async fn a_quantity_that_cannot_be_read_is_reported_with_its_line_and_never_coun
     let mut rows: String = (0..40).map(|n| format!("20{n:02},Plate,{}\r\n", 10 + n)).collect();
     rows.push_str("1001,Teapot,10+\r\n1002,Teapot,5\r\n");
     shop.put_export("one_bad.csv", format!("SKU,Description,Qty\r\n{rows}").as_bytes());
-    shop.agent().shop.ledger.approve_held("the test", shop.clock_now()).ok();
+    shop.agent().shop.ledger.approve_held(None, "the test", shop.clock_now()).ok();
     shop.look();
     shop.deliver().await;
     assert_eq!(shop.last_export(), ExportState::Admitted);

@@ -47,6 +47,25 @@ pub(super) fn shown(text: &str) -> String {
     text.chars().flat_map(|c| if hidden(c) { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
+/// Text from outside in lines that a narrow terminal can show, each after `indent`.
+pub(super) fn wrapped(text: &str, indent: &str) -> String {
+    const WIDTH: usize = 96;
+    let (mut lines, mut room) = (String::new(), 0);
+    for word in shown(text).split(' ') {
+        let length = word.chars().count() + 1;
+        if length > room {
+            lines.push_str(if lines.is_empty() { "" } else { "\n" });
+            lines.push_str(indent);
+            room = WIDTH.saturating_sub(indent.chars().count()).max(length);
+        } else {
+            lines.push(' ');
+        }
+        lines.push_str(word);
+        room -= length;
+    }
+    lines
+}
+
 /// A time in the machine's zone.
 pub(super) fn local(at: Timestamp) -> String {
     at.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
@@ -65,6 +84,18 @@ mod tests {
     fn what_comes_from_outside_cannot_play_with_the_terminal() {
         assert_eq!(shown("a\u{1b}[31mb\u{202e}c\n"), "a\\u{1b}[31mb\\u{202e}c\\u{a}");
         assert_eq!(shown("GRÜN-Ü1"), "GRÜN-Ü1");
+    }
+
+    #[test]
+    fn long_text_is_broken_between_words_and_loses_none() {
+        let text = "one two three ".repeat(30);
+        let lines = wrapped(text.trim_end(), "#  ");
+        assert!(
+            lines.lines().count() > 3 && lines.lines().all(|line| line.starts_with("#  ") && line.len() <= 99),
+            "{lines}"
+        );
+        assert_eq!(lines.replace("\n#  ", " "), format!("#  {}", text.trim_end()));
+        assert_eq!(wrapped("a\nb", ""), "a\\u{a}b");
     }
 
     #[test]

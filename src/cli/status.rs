@@ -53,6 +53,10 @@ fn print(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     writeln!(out, "Web store          {}", report.store.as_deref().unwrap_or("not asked yet"))?;
     writeln!(out, "Last export seen   {}", export(report.last_export.as_ref()))?;
     writeln!(out, "Export that counts {}", export(report.admitted_export.as_ref()))?;
+    if report.merged_exports > 0 {
+        let last = export(report.last_merged_export.as_ref());
+        writeln!(out, "Changes since      {} export(s), the last: {last}", report.merged_exports)?;
+    }
     writeln!(out, "Stock last sent    {}", output::local_or_dash(report.stock_sent_at))?;
     let waits = report.outbox_age_seconds.map_or(String::new(), |age| format!(", the oldest for {age} s"));
     writeln!(
@@ -88,7 +92,11 @@ fn export(export: Option<&ExportShown>) -> String {
         || "none yet".to_owned(),
         |export| {
             let name = output::shown(&export.name);
-            format!("{name}, {} item(s), {} at {}", export.items, export.state, output::local(export.seen_at))
+            let approved = export.approved_by.as_ref().zip(export.approved_at).map_or_else(String::new, |(by, at)| {
+                format!(", approved by {} at {}", output::shown(by), output::local(at))
+            });
+            let seen = output::local(export.seen_at);
+            format!("{name}, {} item(s), {} at {seen}{approved}", export.items, export.state)
         },
     )
 }

@@ -10,6 +10,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::domain::reconcile::{self, Claim, StockModel, Target, Term};
 use crate::domain::{AdmittedSnapshot, Quantity, Sku};
+use crate::ledger::items::{CountedIn, StoreItem};
 use crate::ledger::{Ledger, facts};
 use crate::ports::Clock;
 
@@ -28,11 +29,17 @@ pub(super) enum Command {
     Read(stock_read::Args),
     /// Show what an export would do, without doing it
     Preview(stock_preview::Args),
-    /// Let an export through that the shrink guard holds
+    /// Let an export through that the gate holds: because it shrank much, or because of its number
     Approve {
+        /// Which: its file name, its number in the ledger, or the first 6 or more characters of its fingerprint
+        /// [default: the only one that is held]
+        export: Option<String>,
         /// Who says so [default: the user at the keyboard]
         #[arg(long)]
         by: Option<String>,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
 }
 
@@ -43,14 +50,15 @@ pub(super) fn stock(config: &Config, command: Command, out: &mut dyn Write) -> C
         Command::Explain { sku, format } => explain(config, &ledger, &sku, format, out),
         Command::Read(args) => stock_read::read(&args, out),
         Command::Preview(args) => stock_preview::preview(config, &args, out),
-        Command::Approve { by } => {
-            let held = ledger.approve_held(&by.unwrap_or_else(person), SystemClock.now())?;
-            writeln!(
-                out,
-                "Approved: {} with {} item(s). It is used at the agent's next look.",
-                output::shown(&held.name),
-                held.skus
-            )?;
+        Command::Approve { export, by, format } => {
+            let by = by.unwrap_or_else(person);
+            let approved = ledger.approve_held(export.as_deref(), &by, SystemClock.now())?;
+            if format == Format::Json {
+                return output::json(out, &approved);
+            }
+            let name = output::shown(&approved.name);
+            writeln!(out, "Approved by {}: {name} with {} item(s).", output::shown(&by), approved.skus)?;
+            writeln!(out, "It is used at the agent's next look.")?;
             Ok(Exit::Done)
         }
     }
@@ -64,6 +72,9 @@ struct Explanation {
     export: String,
     export_made_at: Timestamp,
     export_fingerprint: String,
+    /// Who let the export through in spite of the gate's doubts, and when.
+    export_approved_by: Option<String>,
+    export_approved_at: Option<Timestamp>,
     line: u64,
     /// Orders taken by then were deducted in the export.
     evidence_until: Option<Timestamp>,
@@ -93,6 +104,18 @@ struct StoreSide {
     checked_at: Timestamp,
 }
 
+impl StoreSide {
+    fn of(store: &StoreItem, moved: Quantity) -> Self {
+        Self {
+            sent: store.acknowledged.map(|last| last.written),
+            sent_at: store.written_at,
+            expected_now: store.acknowledged.map(|last| reconcile::expected(last, moved)),
+            answer: store.answer.clone(),
+            checked_at: store.checked_at,
+        }
+    }
+}
+
 /// How the store keeps its books, as the agent found out.
 pub(super) fn model_of(ledger: &Ledger) -> Result<Option<StockModel>, CliError> {
     Ok(ledger.fact(facts::STORE_MODEL)?.as_deref().and_then(StockModel::from_word))
@@ -110,17 +133,19 @@ fn explain(config: &Config, ledger: &Ledger, text: &str, format: Format, out: &m
 
 fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanation, CliError> {
     let not_there = |why: String| CliError::Told(Exit::NotThere, why);
-    let Some(export) = ledger.admitted_export()? else {
+    let Some(base) = ledger.admitted_export()? else {
         return Err(not_there("no export counts yet, so there is nothing to explain; see tillbridge status".into()));
     };
-    let (snapshot, mut found) = ledger.item_facts(std::slice::from_ref(sku))?;
+    let (_, mut found) = ledger.item_facts(std::slice::from_ref(sku))?;
     let item = found.remove(sku).unwrap_or_default();
-    let (Some(snapshot), Some(counted)) = (snapshot, &item.counted) else {
+    let Some(CountedIn { counted, snapshot }) = &item.counted else {
         return Err(not_there(format!(
             "{sku} is not in {}, the export that counts; the web store keeps what it has",
-            export.name
+            base.name
         )));
     };
+    // The row may come from an export of changes that was merged into the base.
+    let export = ledger.export(snapshot.export())?.unwrap_or(base);
     let Some(model) = model_of(ledger)? else {
         return Err(not_there(
             "the web store has not been reached yet, so it is not known how it keeps its books; see tillbridge status"
@@ -129,33 +154,28 @@ fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanatio
     };
     let shown = config.tasks(Timestamp::MIN).shown_of(sku.as_str());
     let Target { counted: units, sellable, write, terms } =
-        reconcile::reconcile(&snapshot, counted, &item.claims, &shown, model);
+        reconcile::reconcile(snapshot, counted, &item.claims, &shown, model);
     let moved = reconcile::moved_by_store(&item.claims, model);
     let deducted = |claim: &&reconcile::Claim| {
         claim.taken.is_some_and(|taken| snapshot.deducted(taken.units, Some(taken.at)).is_positive())
     };
-    let store = item.store.as_ref().map(|store| StoreSide {
-        sent: store.acknowledged.map(|last| last.written),
-        sent_at: store.written_at,
-        expected_now: store.acknowledged.map(|last| reconcile::expected(last, moved)),
-        answer: store.answer.clone(),
-        checked_at: store.checked_at,
-    });
     Ok(Explanation {
         sku: sku.to_string(),
         counted: units,
         export: export.name,
         export_made_at: export.timing.shown(),
         export_fingerprint: export.fingerprint,
+        export_approved_by: export.approved_by,
+        export_approved_at: export.approved_at,
         line: counted.line,
         evidence_until: snapshot.evidence_until(),
         model,
         terms,
         sellable,
         write,
-        taken_too_late: item.claims.iter().filter_map(|claim| taken_too_late(claim, &snapshot)).collect(),
+        taken_too_late: item.claims.iter().filter_map(|claim| taken_too_late(claim, snapshot)).collect(),
         deducted_orders: item.claims.iter().filter(deducted).map(|claim| claim.number.clone()).collect(),
-        store,
+        store: item.store.as_ref().map(|store| StoreSide::of(store, moved)),
         due: ledger.is_due(sku)?,
     })
 }
@@ -165,6 +185,9 @@ fn print(out: &mut dyn Write, item: &Explanation) -> io::Result<()> {
     if !item.deducted_orders.is_empty() {
         let orders = output::shown(&item.deducted_orders.join(", "));
         writeln!(out, "The till's count is already without order(s) {orders}.")?;
+    }
+    if let (Some(by), Some(at)) = (&item.export_approved_by, item.export_approved_at) {
+        writeln!(out, "The export was approved by {} at {}.", output::shown(by), output::local(at))?;
     }
     match &item.store {
         Some(store) => print_sent(out, store)?,

@@ -15,12 +15,13 @@ use super::{CliError, CliResult, Exit, Format, ledger_of, output, runtime};
 use crate::central;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::domain::gate::{self, Candidate, Facts, Policy, Rules, Verdict};
-use crate::domain::reconcile::{self, StockModel};
-use crate::domain::stock::{Counted, Timing};
+use crate::domain::gate::{self, Candidate, Facts, HoldReason, Policy, Rules, Verdict};
+use crate::domain::reconcile::{self, ShownRules, StockModel};
+use crate::domain::stock::{Counted, Scope, Timing};
 use crate::domain::{AdmittedSnapshot, ExportId, Quantity, Sku};
 use crate::epos::FolderEpos;
-use crate::ledger::stock::RowWriter;
+use crate::ledger::items::ItemFacts;
+use crate::ledger::stock::{DELETED, RowWriter};
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::{Clock, Epos, ExportRow, ReadError, ReadSummary, RowError, SettledExport, SpooledExport};
 use crate::tasks::chain;
@@ -149,8 +150,8 @@ fn compute(
     let now = SystemClock.now();
     let rules = config.gate_rules();
     let chunks = chunks(rows, id)?;
-    let shrinks = (chunks.iter().map(Vec::len).sum::<usize>() as u64, zeroed(ledger, &chunks)?);
-    let (gate, reasons) = in_words(ledger.would_decide(timing, shrinks, &rules, now)?);
+    let shrinks = (chunks.iter().map(Vec::len).sum::<usize>() as u64, zeroed(ledger, summary.scope, &chunks)?);
+    let (gate, reasons) = in_words(ledger.would_decide(timing, summary, shrinks, &rules, now)?);
     let snapshot = as_if_admitted(timing, &rules, now)?;
     let mut preview = Preview {
         file: args.file.display().to_string(),
@@ -169,25 +170,43 @@ fn compute(
         let skus: Vec<Sku> = chunk.iter().map(|(sku, _)| sku.clone()).collect();
         let (_, mut facts) = ledger.item_facts(&skus)?;
         for (sku, counted) in chunk {
-            let item = facts.remove(&sku).unwrap_or_default();
             let wishes = shown.shown_of(sku.as_str());
-            let target = reconcile::reconcile(&snapshot, &counted, &item.claims, &wishes, model);
-            let moved = reconcile::moved_by_store(&item.claims, model);
-            let expected = item.store.and_then(|store| store.acknowledged).map(|last| reconcile::expected(last, moved));
-            let (sku, line) = (sku.to_string(), counted.line);
-            let (counted, sellable, write) = (counted.quantity, target.sellable, target.write);
-            let change = Change { sku, line, counted, sellable, expected_at_store: expected, write };
+            let change = change(&sku, &counted, facts.remove(&sku).unwrap_or_default(), &snapshot, &wishes, model);
             preview.add(change, wishes.ignore, args.limit);
         }
     }
     Ok(preview)
 }
 
+fn change(
+    sku: &Sku,
+    counted: &Counted,
+    item: ItemFacts,
+    snapshot: &AdmittedSnapshot,
+    wishes: &ShownRules,
+    model: StockModel,
+) -> Change {
+    let target = reconcile::reconcile(snapshot, counted, &item.claims, wishes, model);
+    let moved = reconcile::moved_by_store(&item.claims, model);
+    let last = item.store.and_then(|store| store.acknowledged);
+    Change {
+        sku: sku.to_string(),
+        line: counted.line,
+        counted: counted.quantity,
+        sellable: target.sellable,
+        expected_at_store: last.map(|last| reconcile::expected(last, moved)),
+        write: target.write,
+    }
+}
+
 /// The gate's decision, for a person.
 fn in_words(verdict: Verdict) -> (&'static str, Vec<String>) {
     let subtracted = |number: String| format!("order {number} would be subtracted for want of evidence");
     match verdict {
-        Verdict::Admit { unproved, .. } => ("admit", unproved.into_iter().map(subtracted).collect()),
+        Verdict::Admit { unproved, gap, .. } => {
+            let gap = gap.map(|gap| HoldReason::SequenceGap(gap).to_string());
+            ("admit", unproved.into_iter().map(subtracted).chain(gap).collect())
+        }
         Verdict::Hold { reasons, .. } => ("hold", reasons.iter().map(ToString::to_string).collect()),
         Verdict::Refuse(why) => ("refuse", vec![why.to_string()]),
     }
@@ -209,7 +228,8 @@ impl Preview {
 
 /// What the figures would be if the export were admitted now, with every order subtracted that has no evidence.
 fn as_if_admitted(timing: Timing, rules: &Rules, now: Timestamp) -> Result<AdmittedSnapshot, CliError> {
-    let candidate = Candidate { export: ExportId(0), timing, skus: 0, zeroed: 0, approved: true };
+    let (scope, sequence) = (Scope::Full, None);
+    let candidate = Candidate { export: ExportId(0), timing, scope, sequence, skus: 0, zeroed: 0, approved: true };
     match gate::admit(&candidate, &Facts::default(), &Rules { policy: Policy::Adjust, ..*rules }, now) {
         Verdict::Admit { snapshot, .. } => Ok(snapshot),
         Verdict::Hold { .. } | Verdict::Refuse(_) => {
@@ -219,7 +239,10 @@ fn as_if_admitted(timing: Timing, rules: &Rules, now: Timestamp) -> Result<Admit
 }
 
 /// Items in stock by the export that counts which this one lets fall to zero, as the gate counts them.
-fn zeroed(ledger: &Ledger, chunks: &[Vec<(Sku, Counted)>]) -> Result<u64, CliError> {
+fn zeroed(ledger: &Ledger, scope: Scope, chunks: &[Vec<(Sku, Counted)>]) -> Result<u64, CliError> {
+    if scope == Scope::Delta {
+        return Ok(0);
+    }
     let Some(last) = ledger.admitted_export()? else { return Ok(0) };
     let in_stock = chunks.iter().flatten().filter(|(_, counted)| counted.quantity.is_positive());
     let there: HashSet<&str> = in_stock.map(|(sku, _)| sku.as_str()).collect();
@@ -234,7 +257,9 @@ fn zeroed(ledger: &Ledger, chunks: &[Vec<(Sku, Counted)>]) -> Result<u64, CliErr
 fn chunks(rows: &Ledger, id: ExportId) -> Result<Vec<Vec<(Sku, Counted)>>, CliError> {
     let mut all = Vec::new();
     let mut damaged = None;
-    rows.for_each_stock_row(id, |sku, quantity, line| match (Sku::new(sku), Quantity::parse(quantity)) {
+    // What the till has no more counts as none.
+    let parse = |text: &str| if text == DELETED { Ok(Quantity::ZERO) } else { Quantity::parse(text) };
+    rows.for_each_stock_row(id, |sku, quantity, line| match (Sku::new(sku), parse(quantity)) {
         (Ok(sku), Ok(quantity)) => all.push((sku, Counted { quantity, line })),
         (Err(_), _) | (_, Err(_)) => damaged = Some(sku.to_owned()),
     })?;

@@ -39,12 +39,12 @@ pub(super) struct Args {
 }
 
 /// One export as it was read into the scratch ledger.
-struct Reading<'a> {
+pub(super) struct Reading<'a> {
     path: &'a Path,
-    name: String,
+    pub(super) name: String,
     rows: &'a Ledger,
     export: ExportId,
-    outcome: Result<ReadSummary, Rejection>,
+    pub(super) outcome: Result<ReadSummary, Rejection>,
 }
 
 /// What stands around the items in the report.
@@ -88,14 +88,19 @@ pub(super) fn read(args: &Args, out: &mut dyn Write) -> CliResult {
     Ok(exit)
 }
 
-fn read_one<'a>(profile: &CheckedProfile, path: &'a Path, rows: &'a Ledger) -> Result<Reading<'a>, CliError> {
+/// Reads one export into the scratch ledger, where rows of the same item meet.
+pub(super) fn read_one<'a>(
+    profile: &CheckedProfile,
+    path: &'a Path,
+    rows: &'a Ledger,
+) -> Result<Reading<'a>, CliError> {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let unreadable =
         |error: io::Error| CliError::Told(Exit::NotThere, format!("{} cannot be read: {error}", path.display()));
     let found = std::fs::metadata(path).map_err(unreadable)?;
-    if found.is_dir() {
-        let text = format!("{} is a folder; name the exports in it", path.display());
-        return Err(CliError::Told(Exit::NotThere, text));
+    if !found.is_file() {
+        let what = if found.is_dir() { "is a folder; name the exports in it" } else { "is no plain file" };
+        return Err(CliError::Told(Exit::NotThere, format!("{} {what}", path.display())));
     }
     let now = Timestamp::UNIX_EPOCH;
     let timing = Timing { declared: None, first_seen: now, last_absent: None, modified: None };
@@ -114,7 +119,7 @@ fn read_rows(
     export: ExportId,
 ) -> Result<Result<ReadSummary, Rejection>, CliError> {
     let companion = profile.profile().completeness.as_ref().and_then(|rule| companion_name(rule, name));
-    let companion = companion.map(|name| path.with_file_name(name)).filter(|path| path.exists());
+    let companion = companion.map(|name| path.with_file_name(name)).filter(|path| path.is_file());
     let mut writer = RowWriter::new(rows, export);
     let mut sink = |row: &ExportRow<'_>| writer.take(row).map_err(|error| chain(&error).into());
     match read_export(profile, ExportFile { path, name, companion: companion.as_deref() }, &mut sink) {
@@ -130,11 +135,20 @@ fn read_rows(
 }
 
 impl Reading<'_> {
+    /// `accept`, `accept-with-row-errors` or `reject`.
+    pub(super) fn verdict(&self) -> &'static str {
+        match &self.outcome {
+            Ok(summary) if summary.row_errors.is_empty() => "accept",
+            Ok(_) => "accept-with-row-errors",
+            Err(_) => "reject",
+        }
+    }
+
     fn head(&self) -> Head<'_> {
         match &self.outcome {
             Ok(summary) => Head {
                 file: &self.name,
-                outcome: if summary.row_errors.is_empty() { "accept" } else { "accept-with-row-errors" },
+                outcome: self.verdict(),
                 rows: summary.rows,
                 row_errors: &summary.row_errors,
                 reject: None,
@@ -144,7 +158,7 @@ impl Reading<'_> {
             },
             Err(why) => Head {
                 file: &self.name,
-                outcome: "reject",
+                outcome: self.verdict(),
                 rows: 0,
                 row_errors: &[],
                 reject: Some(why),
@@ -156,7 +170,7 @@ impl Reading<'_> {
     }
 
     /// Calls `each` with SKU, quantity (`DELETE` for a deletion) and line, in the order of the SKUs.
-    fn for_each(&self, mut each: impl FnMut(&str, &str, u64) -> io::Result<()>) -> Result<(), CliError> {
+    pub(super) fn for_each(&self, mut each: impl FnMut(&str, &str, u64) -> io::Result<()>) -> Result<(), CliError> {
         if self.outcome.is_err() {
             return Ok(());
         }

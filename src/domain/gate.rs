@@ -3,12 +3,13 @@
 //! Promises: [`admit`] is where an [`AdmittedSnapshot`] comes from, and nothing can be reconciled without one.
 //! An order published before the export began, without evidence that the till took it, holds the export; an order whose
 //! evidence is younger than the export (less the settle time) counts as not deducted, so that doubt undersells.
+//! Exports of changes are admitted in their order, and one before which others are missing waits for them.
 //! Does not promise that a held export gets better by waiting: waiting gives the till time for a better one.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::stock::{Timing, in_words};
+use super::stock::{Scope, Sequence, Step, Timing, in_words};
 use super::{ExportId, Quantity};
 
 /// What to do with an export while orders published before it are unproved.
@@ -45,22 +46,30 @@ pub struct Candidate {
     pub export: ExportId,
     /// When it was made.
     pub timing: Timing,
+    /// How much of the stock it speaks of.
+    pub scope: Scope,
+    /// The till's own number of it.
+    pub sequence: Option<Sequence>,
     /// SKUs in it.
     pub skus: u64,
     /// SKUs in stock in the last admitted export that are at zero or below, or missing, in this one.
     pub zeroed: u64,
-    /// Has a person approved it in spite of the shrink guard?
+    /// Has a person approved it in spite of the shrink guard, or of its number?
     pub approved: bool,
 }
 
-/// The export admitted last.
+/// The export admitted last, and what counts since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastAdmitted {
     /// When it was made.
     pub timing: Timing,
-    /// SKUs in it.
+    /// How much of the stock it spoke of.
+    pub scope: Scope,
+    /// The till's own number of it.
+    pub sequence: Option<Sequence>,
+    /// SKUs that count now.
     pub skus: u64,
-    /// SKUs in stock (above zero) in it.
+    /// SKUs in stock (above zero) among them.
     pub in_stock: u64,
 }
 
@@ -80,6 +89,16 @@ pub struct PublishedOrder {
 pub struct Facts {
     /// The export admitted last.
     pub last: Option<LastAdmitted>,
+    /// When the full export that counts was made; `None` where there was none yet.
+    pub last_full: Option<Timing>,
+    /// The number of the export of the candidate's own scope that was admitted last.
+    pub last_of_scope: Option<Sequence>,
+    /// The number of the export that was admitted last, whatever its scope.
+    pub last_of_any: Option<Sequence>,
+    /// Is it the very same file as the last of its scope? Then it confirms that one, under the same number.
+    pub is_repeat: bool,
+    /// An export of changes that came before this one, and is still held.
+    pub earlier_held: Option<String>,
     /// Orders whose files are still with the till, without evidence.
     pub unproved: Vec<PublishedOrder>,
     /// Since when exports have been held without one being admitted.
@@ -114,14 +133,46 @@ pub enum HoldReason {
         /// SKUs in stock in the last one.
         in_stock: u64,
     },
+    /// Its number does not come after the last one: an old file, or a till that was set up anew.
+    #[error("its number {now} does not come after {before}, the last one")]
+    SequenceWentBack {
+        /// Its number.
+        now: Sequence,
+        /// The last one's.
+        before: Sequence,
+    },
+    /// Changes are missing between it and the last one.
+    #[error("it is number {} and the last one was {}: {} missing", .0.now, .0.before, exports(.0.missing))]
+    SequenceGap(Gap),
+    /// Changes have to be taken in their order.
+    #[error("it waits for {export}, which came before it")]
+    EarlierHeld {
+        /// The earlier export's name.
+        export: String,
+    },
+}
+
+/// Exports that are missing before one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// How many.
+    pub missing: u64,
+    /// The number of the last one.
+    pub before: Sequence,
+    /// The number of this one.
+    pub now: Sequence,
+}
+
+fn exports(missing: u64) -> String {
+    if missing == 1 { "one between them is".to_owned() } else { format!("{missing} between them are") }
 }
 
 impl HoldReason {
     /// Does this reason go away by a person's approval only?
-    fn is_shrink(&self) -> bool {
+    pub fn needs_approval(&self) -> bool {
         match self {
-            Self::FewerRows { .. } | Self::MuchFallsToZero { .. } => true,
-            Self::OrderNotTaken { .. } => false,
+            Self::FewerRows { .. } | Self::MuchFallsToZero { .. } | Self::SequenceWentBack { .. } => true,
+            Self::OrderNotTaken { .. } | Self::SequenceGap(_) | Self::EarlierHeld { .. } => false,
         }
     }
 }
@@ -147,6 +198,8 @@ pub enum Verdict {
         snapshot: AdmittedSnapshot,
         /// Numbers of the orders that count as not deducted although the till had them.
         unproved: Vec<String>,
+        /// Exports of its kind that are missing before it.
+        gap: Option<Gap>,
     },
     /// Not yet.
     Hold {
@@ -195,12 +248,8 @@ impl AdmittedSnapshot {
 
 /// Decides whether an export may be believed.
 pub fn admit(candidate: &Candidate, facts: &Facts, rules: &Rules, now: Timestamp) -> Verdict {
-    // A last export from the future was dated by a clock that has been set right since: it says nothing about order.
-    if let Some(last) = &facts.last
-        && last.timing.first_seen <= now
-        && candidate.timing.is_older_than(&last.timing)
-    {
-        return Verdict::Refuse(RefuseReason::OlderThanTheLast { last: last.timing.shown() });
+    if let Some(last) = overtaken_by(candidate, facts, now) {
+        return Verdict::Refuse(RefuseReason::OlderThanTheLast { last: last.shown() });
     }
     let began = candidate.timing.began_not_before();
     let unproved: Vec<&PublishedOrder> = facts
@@ -208,33 +257,135 @@ pub fn admit(candidate: &Candidate, facts: &Facts, rules: &Rules, now: Timestamp
         .iter()
         .filter(|order| order.taken_at.is_none() && began.is_some_and(|b| order.published_at < b))
         .collect();
-    let mut reasons: Vec<HoldReason> = if candidate.approved { Vec::new() } else { shrinks(candidate, facts, rules) };
-    let patience_ends = patience_ends(candidate, facts, rules);
-    if !unproved.is_empty() && patience_ends.is_none_or(|end| now < end) {
-        reasons.extend(
-            unproved.iter().map(|order| HoldReason::OrderNotTaken {
-                number: order.number.clone(),
-                published_at: order.published_at,
-            }),
-        );
-    }
+    let gap = gap(candidate, facts);
+    let waits = waits(candidate, facts, rules, &unproved, gap, now);
+    let mut reasons = if candidate.approved { Vec::new() } else { doubts(candidate, facts, rules) };
+    reasons.extend(waits.iter().map(|(reason, _)| reason.clone()));
     if reasons.is_empty() {
         let evidence_until = began.map(|began| began.saturating_sub(rules.settle).unwrap_or(Timestamp::MIN));
         let snapshot = AdmittedSnapshot { export: candidate.export, evidence_until };
-        return Verdict::Admit { snapshot, unproved: unproved.into_iter().map(|order| order.number.clone()).collect() };
+        let unproved = unproved.into_iter().map(|order| order.number.clone()).collect();
+        return Verdict::Admit { snapshot, unproved, gap };
     }
-    let until = patience_ends.filter(|_| !reasons.iter().any(HoldReason::is_shrink));
+    let until = if reasons.iter().any(HoldReason::needs_approval) {
+        None
+    } else {
+        waits.iter().map(|(_, end)| *end).reduce(|a, b| Some(a?.max(b?))).flatten()
+    };
     Verdict::Hold { reasons, until }
 }
 
-/// When the gate stops waiting for evidence. `None`: never.
-fn patience_ends(candidate: &Candidate, facts: &Facts, rules: &Rules) -> Option<Timestamp> {
+/// The export that counts and was made after this one.
+///
+/// Changes that were merged meanwhile do not overtake a full export: it waited, for a person perhaps, and they are laid
+/// over it when it is admitted.
+fn overtaken_by(candidate: &Candidate, facts: &Facts, now: Timestamp) -> Option<Timing> {
+    let last = facts.last.as_ref()?;
+    let timing = match (candidate.scope, last.scope) {
+        (Scope::Full, Scope::Delta) => facts.last_full?,
+        (Scope::Full, Scope::Full) | (Scope::Delta, Scope::Full | Scope::Delta) => last.timing,
+    };
+    // A last export from the future was dated by a clock that has been set right since: it says nothing about order.
+    let is_older = timing.first_seen <= now && candidate.timing.is_older_than(&timing);
+    (is_older && !follows_by_number(candidate, last)).then_some(timing)
+}
+
+/// Does its number say that it came after the last export of changes, whatever the times say? One that was held until a
+/// missing one arrived is older than that one by our clock; and in autumn the till's clock shows an hour twice.
+fn follows_by_number(candidate: &Candidate, last: &LastAdmitted) -> bool {
+    let (Some(now), Some(before)) = (&candidate.sequence, &last.sequence) else { return false };
+    let is_later = match now.after(before) {
+        Step::Next => true,
+        Step::Gap(_) => candidate.timing.declared.is_none() || last.timing.declared.is_none(),
+        Step::Same | Step::Back => false,
+    };
+    candidate.scope == Scope::Delta && last.scope == Scope::Delta && is_later
+}
+
+/// Exports missing before this one. Some tills number all exports together, some each kind by itself: it is enough to
+/// come next in either.
+fn gap(candidate: &Candidate, facts: &Facts) -> Option<Gap> {
+    let now = candidate.sequence?;
+    let after = |before: Option<Sequence>| {
+        let before = before?;
+        match now.after(&before) {
+            Step::Next | Step::Same | Step::Back => None,
+            Step::Gap(missing) => Some(Gap { missing, before, now }),
+        }
+    };
+    if comes_next(candidate, facts) {
+        return None;
+    }
+    match (facts.last_of_scope, facts.last_of_any) {
+        (Some(of_scope), _) if !matches!(now.after(&of_scope), Step::Gap(_)) => None,
+        (of_scope, any) => [after(of_scope), after(any)].into_iter().flatten().min_by_key(|gap| gap.missing),
+    }
+}
+
+/// Is it the successor of the last export of its scope, or of any?
+fn comes_next(candidate: &Candidate, facts: &Facts) -> bool {
+    let is_next = |before: Sequence| candidate.sequence.is_some_and(|now| now.after(&before) == Step::Next);
+    [facts.last_of_scope, facts.last_of_any].into_iter().flatten().any(is_next)
+}
+
+/// What holds it and may end by itself, each with the time at which the gate stops waiting (`None`: never).
+fn waits(
+    candidate: &Candidate,
+    facts: &Facts,
+    rules: &Rules,
+    unproved: &[&PublishedOrder],
+    gap: Option<Gap>,
+    now: Timestamp,
+) -> Vec<(HoldReason, Option<Timestamp>)> {
     let since = facts.holding_since.map_or(candidate.timing.first_seen, |since| since.min(candidate.timing.first_seen));
+    let orders_until = patience_ends(since, rules);
+    // What is missing may still be on its way: that began with this very export.
+    let gap_until = patience_ends(candidate.timing.first_seen, rules);
+    let is_on = |until: Option<Timestamp>| until.is_none_or(|end| now < end);
+    let not_taken = |order: &&PublishedOrder| HoldReason::OrderNotTaken {
+        number: order.number.clone(),
+        published_at: order.published_at,
+    };
+    let mut waits = Vec::new();
+    if is_on(orders_until) {
+        waits.extend(unproved.iter().map(|order| (not_taken(order), orders_until)));
+    }
+    // A full export replaces everything, so that nothing is missing after it.
+    if let Some(gap) = gap.filter(|_| candidate.scope == Scope::Delta && !candidate.approved && is_on(gap_until)) {
+        waits.push((HoldReason::SequenceGap(gap), gap_until));
+    }
+    if let Some(export) = &facts.earlier_held {
+        waits.push((HoldReason::EarlierHeld { export: export.clone() }, None));
+    }
+    waits
+}
+
+/// When the gate stops waiting for what it has waited for since then. `None`: never.
+fn patience_ends(since: Timestamp, rules: &Rules) -> Option<Timestamp> {
     match rules.policy {
         Policy::HoldThenAdjust => Some(since.saturating_add(rules.hold_at_most).unwrap_or(Timestamp::MAX)),
         Policy::Hold => None,
         Policy::Adjust => Some(Timestamp::MIN),
     }
+}
+
+/// What only a person can judge.
+fn doubts(candidate: &Candidate, facts: &Facts, rules: &Rules) -> Vec<HoldReason> {
+    let mut reasons = match candidate.scope {
+        Scope::Full => shrinks(candidate, facts, rules),
+        Scope::Delta => Vec::new(),
+    };
+    if let (Some(now), Some(before)) = (candidate.sequence, facts.last_of_scope)
+        && !comes_next(candidate, facts)
+    {
+        let went_back = match now.after(&before) {
+            Step::Next | Step::Gap(_) => false,
+            Step::Same => !facts.is_repeat,
+            Step::Back => true,
+        };
+        reasons.extend(went_back.then_some(HoldReason::SequenceWentBack { now, before }));
+    }
+    reasons
 }
 
 fn shrinks(candidate: &Candidate, facts: &Facts, rules: &Rules) -> Vec<HoldReason> {
@@ -254,106 +405,5 @@ fn shrinks(candidate: &Candidate, facts: &Facts, rules: &Rules) -> Vec<HoldReaso
 pub const LEAST_IN_STOCK: u64 = 10;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn rules(policy: Policy) -> Rules {
-        Rules {
-            policy,
-            hold_at_most: SignedDuration::from_secs(1800),
-            settle: SignedDuration::from_secs(60),
-            least_rows_percent: 80,
-            most_zeroed_percent: 50,
-        }
-    }
-
-    fn export_of(second: i64) -> Candidate {
-        let timing =
-            Timing { declared: Some(at(second)), first_seen: at(second + 5), last_absent: None, modified: None };
-        Candidate { export: ExportId(1), timing, skus: 100, zeroed: 0, approved: false }
-    }
-
-    fn waiting(published: i64, taken: Option<i64>) -> Facts {
-        let order = PublishedOrder { number: "7".into(), published_at: at(published), taken_at: taken.map(at) };
-        Facts { unproved: vec![order], ..Facts::default() }
-    }
-
-    #[test]
-    fn an_order_given_before_the_export_and_not_taken_holds_it() {
-        let verdict = admit(&export_of(1000), &waiting(900, None), &rules(Policy::HoldThenAdjust), at(1010));
-        let Verdict::Hold { reasons, until } = verdict else { panic!("{verdict:?}") };
-        assert_eq!(reasons, [HoldReason::OrderNotTaken { number: "7".into(), published_at: at(900) }]);
-        assert_eq!(until, Some(at(1005 + 1800)));
-    }
-
-    #[test]
-    fn after_half_an_hour_it_is_admitted_and_the_order_counts_as_not_deducted() {
-        let facts = waiting(900, None);
-        let verdict = admit(&export_of(1000), &facts, &rules(Policy::HoldThenAdjust), at(1005 + 1800));
-        let Verdict::Admit { snapshot, unproved } = verdict else { panic!("{verdict:?}") };
-        assert_eq!(unproved, ["7"]);
-        assert_eq!(snapshot.deducted(2.into(), None), Quantity::ZERO);
-        let strict = admit(&export_of(1000), &facts, &rules(Policy::Hold), at(1_000_000));
-        assert!(matches!(strict, Verdict::Hold { until: None, .. }));
-        let at_once = admit(&export_of(1000), &facts, &rules(Policy::Adjust), at(1006));
-        assert!(matches!(at_once, Verdict::Admit { .. }));
-    }
-
-    #[test]
-    fn exports_that_keep_coming_do_not_prolong_the_hold() {
-        let facts = Facts { holding_since: Some(at(100)), ..waiting(900, None) };
-        let verdict = admit(&export_of(1895), &facts, &rules(Policy::HoldThenAdjust), at(1901));
-        assert!(matches!(verdict, Verdict::Admit { .. }), "{verdict:?}");
-    }
-
-    #[test]
-    fn evidence_counts_only_if_older_than_the_export_less_the_settle_time() {
-        let verdict = admit(&export_of(1000), &Facts::default(), &rules(Policy::Hold), at(1010));
-        let Verdict::Admit { snapshot, .. } = verdict else { panic!("{verdict:?}") };
-        assert_eq!(snapshot.deducted(2.into(), Some(at(940))), 2.into());
-        assert_eq!(snapshot.deducted(2.into(), Some(at(941))), Quantity::ZERO);
-    }
-
-    #[test]
-    fn an_export_of_unknown_age_proves_no_order() {
-        let timing = Timing { declared: None, first_seen: at(1000), last_absent: None, modified: Some(at(999)) };
-        let verdict = admit(&Candidate { timing, ..export_of(0) }, &Facts::default(), &rules(Policy::Hold), at(1010));
-        let Verdict::Admit { snapshot, .. } = verdict else { panic!("{verdict:?}") };
-        assert_eq!(snapshot.deducted(2.into(), Some(at(0))), Quantity::ZERO);
-    }
-
-    #[test]
-    fn an_order_given_after_the_export_began_does_not_hold_it() {
-        let verdict = admit(&export_of(1000), &waiting(1001, None), &rules(Policy::Hold), at(1010));
-        assert!(matches!(verdict, Verdict::Admit { .. }));
-    }
-
-    #[test]
-    fn an_export_older_than_the_last_is_refused() {
-        let last = LastAdmitted { timing: export_of(2000).timing, skus: 100, in_stock: 100 };
-        let facts = Facts { last: Some(last), ..Facts::default() };
-        let verdict = admit(&export_of(1000), &facts, &rules(Policy::Adjust), at(2010));
-        assert_eq!(verdict, Verdict::Refuse(RefuseReason::OlderThanTheLast { last: at(2000) }));
-        // Unless the last one is from the future: then a clock was wrong, and waiting for it would stop the shop.
-        let verdict = admit(&export_of(1000), &facts, &rules(Policy::Adjust), at(1010));
-        assert!(matches!(verdict, Verdict::Admit { .. }));
-    }
-
-    #[test]
-    fn a_shrunken_export_waits_for_a_person_or_for_a_better_one() {
-        let last = LastAdmitted { timing: export_of(0).timing, skus: 100, in_stock: 90 };
-        let facts = Facts { last: Some(last), ..Facts::default() };
-        let half = Candidate { skus: 79, zeroed: 46, ..export_of(1000) };
-        let verdict = admit(&half, &facts, &rules(Policy::HoldThenAdjust), at(1_000_000));
-        let Verdict::Hold { reasons, until: None } = verdict else { panic!("{verdict:?}") };
-        assert_eq!(reasons.len(), 2);
-        let approved = admit(&Candidate { approved: true, ..half }, &facts, &rules(Policy::HoldThenAdjust), at(1010));
-        assert!(matches!(approved, Verdict::Admit { .. }));
-        let fine = Candidate { skus: 80, zeroed: 45, ..half };
-        assert!(matches!(admit(&fine, &facts, &rules(Policy::Hold), at(1010)), Verdict::Admit { .. }));
-    }
-}
+#[path = "gate_tests.rs"]
+mod tests;

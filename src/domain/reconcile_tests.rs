@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::ExportId;
 use crate::domain::gate::{self, Candidate, Facts, Policy, Rules, Verdict};
-use crate::domain::stock::Timing;
+use crate::domain::stock::{Scope, Timing};
 
 const MODELS: [StockModel; 2] = [StockModel::PhysicalPlusReservations, StockModel::DeductAtPlacement];
 const SETTLE: i64 = 60;
@@ -19,7 +19,8 @@ fn at(second: i64) -> Timestamp {
 /// An export that began at `second`, through the gate.
 fn admitted(second: i64) -> AdmittedSnapshot {
     let timing = Timing { declared: Some(at(second)), first_seen: at(second), last_absent: None, modified: None };
-    let candidate = Candidate { export: ExportId(1), timing, skus: 1, zeroed: 0, approved: false };
+    let (scope, sequence) = (Scope::Full, None);
+    let candidate = Candidate { export: ExportId(1), timing, scope, sequence, skus: 1, zeroed: 0, approved: false };
     let rules = Rules {
         policy: Policy::Adjust,
         hold_at_most: SignedDuration::ZERO,

@@ -124,7 +124,30 @@ pub enum Step {
     Back,
 }
 
+impl Scope {
+    /// Its word in the ledger.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Delta => "delta",
+        }
+    }
+
+    /// Reads [`Scope::word`] back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Full, Self::Delta].into_iter().find(|scope| scope.word() == word)
+    }
+}
+
 impl Sequence {
+    /// How far it is ahead of `earlier`, the counter turning over where its digits end.
+    pub fn ahead_of(&self, earlier: u64) -> u64 {
+        match 10u64.checked_pow(self.digits.into()) {
+            Some(turn) => (u128::from(self.number) + u128::from(turn) - u128::from(earlier % turn)) as u64 % turn,
+            None => self.number.wrapping_sub(earlier),
+        }
+    }
+
     /// Reads a number as the till writes it: digits only.
     pub fn parse(text: &str) -> Option<Self> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -5,11 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::order_file::render;
-use super::profile::AsOfFrom;
+use super::profile::{AsOfFrom, StockProfile};
 use super::profile_check::CheckedProfile;
 use super::publish::Importing;
 use super::settings::{EposSettings, SettingsError};
@@ -93,14 +94,6 @@ impl FolderEpos {
         self.deltas.as_ref().filter(|_| self.settings.is_delta_name(name)).unwrap_or(&self.profile)
     }
 
-    /// When an export began that says so itself, in the till's time. In the hour that a clock change repeats it is the
-    /// earlier of the two: an export is never believed to be younger than it is.
-    fn declared(&self, profile: &CheckedProfile, summary: &ReadSummary) -> Option<Timestamp> {
-        let says_itself = profile.profile().as_of.as_ref().is_some_and(|as_of| as_of.from == AsOfFrom::Header);
-        let local = summary.as_of.filter(|_| says_itself)?;
-        self.zone.to_ambiguous_timestamp(local).earlier().ok()
-    }
-
     fn tracker(&self) -> MutexGuard<'_, SettleTracker> {
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,7 +132,7 @@ impl Epos for FolderEpos {
         let companion = Some(spooled_companion(spooled)).filter(|path| path.exists());
         let profile = self.profile_of(name);
         let summary = read_export(profile, ExportFile { path: spooled, name, companion: companion.as_deref() }, sink)?;
-        let declared = summary.declared.or_else(|| self.declared(profile, &summary));
+        let declared = summary.declared.or_else(|| declared_inside(profile.profile(), summary.as_of?, &self.zone));
         Ok(ReadSummary { declared, scope: profile.profile().export, ..summary })
     }
 
@@ -176,6 +169,13 @@ impl Epos for FolderEpos {
     fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
         sightings::refused(&self.settings, names)
     }
+}
+
+/// When an export began that says so inside, in the till's time. In the hour that a clock change repeats it is the earlier
+/// of the two: an export is never believed to be younger than it is.
+fn declared_inside(profile: &StockProfile, local: DateTime, zone: &TimeZone) -> Option<Timestamp> {
+    let says_itself = profile.as_of.as_ref().is_some_and(|as_of| as_of.from == AsOfFrom::Header);
+    if says_itself { zone.to_ambiguous_timestamp(local).earlier().ok() } else { None }
 }
 
 #[cfg(test)]

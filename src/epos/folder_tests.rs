@@ -555,6 +555,18 @@ fn files_of_changes_are_told_by_their_names_and_look_like_full_ones_unless_told_
 }
 
 #[test]
+fn a_time_inside_the_export_is_the_tills_and_in_the_repeated_hour_the_earlier_one() {
+    let header = StockProfile { as_of: Some(AsOf { from: AsOfFrom::Header, pattern: None }), ..profile() };
+    let zone = jiff::tz::TimeZone::get("Europe/London").unwrap();
+    let told = |profile: &StockProfile, local: &str| {
+        declared_inside(profile, local.parse().unwrap(), &zone).map(|at| at.to_string())
+    };
+    assert_eq!(told(&header, "2026-07-01T09:30:00").unwrap(), "2026-07-01T08:30:00Z");
+    assert_eq!(told(&header, "2026-10-25T01:30:00").unwrap(), "2026-10-25T00:30:00Z");
+    assert_eq!(told(&profile(), "2026-07-01T09:30:00"), None, "the profile does not believe it");
+}
+
+#[test]
 fn the_check_tries_everything_and_leaves_nothing_behind() {
     let shop = Shop::new();
     let lines = shop.epos.check_folders();

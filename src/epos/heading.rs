@@ -16,6 +16,8 @@ use crate::ports::ReadSummary;
 
 /// Bytes of a heading that are kept. A header record is one line; a printed report's head a few.
 pub(super) const LONGEST_HEADING: usize = 4096;
+/// Longest text read as a time, in characters.
+const LONGEST_TIME: usize = 100;
 /// Most bytes between a date and its time (`;`, a line end and a key).
 const DATE_TO_TIME: usize = 40;
 
@@ -23,11 +25,18 @@ const DATE_TO_TIME: usize = 40;
 #[derive(Debug, Default)]
 pub(super) struct Heading {
     text: String,
-    /// What stands where `columns.as_of` points.
-    pub(super) as_of: Vec<String>,
+    /// What stands where `columns.as_of` points, in the first header record.
+    as_of: Vec<String>,
 }
 
 impl Heading {
+    /// Tells what stands where `columns.as_of` points; the first to tell it is believed.
+    pub(super) fn tell_as_of<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
+        if self.as_of.is_empty() {
+            self.as_of = texts.map(|text| text.trim().chars().take(LONGEST_TIME).collect()).collect();
+        }
+    }
+
     /// The line at the top.
     pub(super) fn first_line(&self) -> &str {
         self.text.lines().next().unwrap_or_default()
@@ -115,7 +124,7 @@ impl StockProfile {
             None | Some(AsOf { from: AsOfFrom::FirstSeen, .. }) => Ok(()),
             Some(AsOf { from: AsOfFrom::Header, pattern: None }) if has_place => Ok(()),
             Some(AsOf { from: AsOfFrom::Header, pattern: None }) => {
-                wrong("as_of", "needs columns.as_of or a pattern, such as \"H,STOCK,*%Y%m%d,%H%M%S*\"")
+                wrong("as_of", "needs columns.as_of or a pattern, such as \"*,%Y%m%d,%H%M%S,*\"")
             }
             Some(AsOf { from: AsOfFrom::Name, pattern: None }) => {
                 wrong("as_of", "needs a pattern, such as \"stock_%Y%m%d_%H%M%S.csv\"")
@@ -142,6 +151,12 @@ impl StockProfile {
 fn check_time(pattern: &str) -> Result<(), ProfileError> {
     let noon = datetime(2026, 3, 14, 12, 0, 0, 0);
     let core = pattern.trim_matches('*');
+    if core.contains('*') {
+        return wrong(
+            "as_of",
+            format!("the pattern {pattern:?} has a * inside; it stands for any text at either end only"),
+        );
+    }
     // What a pattern writes it must read again.
     let written = strtime::format(core, noon);
     match written.ok().and_then(|name| read_time(pattern, &name)) {

@@ -23,15 +23,13 @@ pub(super) struct NumberStyle {
     pub(super) cr_dr: bool,
     pub(super) least: Decimal,
     pub(super) most: Decimal,
-    /// Whole numbers that surely lie between the two.
-    pub(super) plain_range: RangeInclusive<i64>,
+    /// The whole numbers between the two, where they can be told.
+    pub(super) plain_range: Option<RangeInclusive<i64>>,
 }
 
 /// The whole numbers between two decimals.
-pub(super) fn whole_numbers(least: Decimal, most: Decimal) -> RangeInclusive<i64> {
-    let (least, most) = (least.ceil().to_i64(), most.floor().to_i64());
-    // A range too large to be told has none that are surely in it; each number is then compared as it is.
-    least.zip(most).map_or(1..=0, |(least, most)| least..=most)
+pub(super) fn whole_numbers(least: Decimal, most: Decimal) -> Option<RangeInclusive<i64>> {
+    Some(least.ceil().to_i64()?..=most.floor().to_i64()?)
 }
 
 /// Why a text is no quantity.
@@ -49,11 +47,15 @@ const PLAIN_DIGITS: usize = 12;
 impl NumberStyle {
     /// Reads a number in this style.
     pub(super) fn read(&self, text: &str) -> Result<Quantity, NotANumber> {
-        if let Some(number) = self.plain_integer(text).filter(|number| self.plain_range.contains(number)) {
+        if let Some(number) = self.plain_integer(text).filter(|number| self.is_plainly_in_range(*number)) {
             return Ok(Quantity::from(number));
         }
         let quantity = self.styled(text)?;
         if self.is_in_range(quantity) { Ok(quantity) } else { Err(NotANumber::OutOfRange) }
+    }
+
+    fn is_plainly_in_range(&self, number: i64) -> bool {
+        self.plain_range.as_ref().is_some_and(|range| range.contains(&number))
     }
 
     /// Can this be a count?
@@ -63,7 +65,7 @@ impl NumberStyle {
 
     /// Reads a sum of many: it may be larger than any single count.
     pub(super) fn read_sum(&self, text: &str) -> Option<Decimal> {
-        let style = Self { least: Decimal::MIN, most: Decimal::MAX, plain_range: 1..=0, ..self.clone() };
+        let style = Self { least: Decimal::MIN, most: Decimal::MAX, plain_range: None, ..self.clone() };
         style.read(text).ok().map(Quantity::decimal)
     }
 
@@ -223,7 +225,7 @@ mod tests {
             cr_dr: false,
             least: Decimal::new(-9_999_999_999, 3),
             most: Decimal::new(9_999_999_999, 3),
-            plain_range: -9_999_999..=9_999_999,
+            plain_range: Some(-9_999_999..=9_999_999),
         }
     }
 

@@ -50,7 +50,9 @@ pub(super) enum RowFault {
 
 impl RowFault {
     fn new(sku: Option<&str>, reason: &'static str, text: String) -> Self {
-        Self::Error { sku: sku.map(shortened), reason, text }
+        // The whole SKU: other rows of the item are told by it. What is too long for one is none.
+        let whole = |sku: &str| if sku.len() > LONGEST_SKU { shortened(sku) } else { sku.to_owned() };
+        Self::Error { sku: sku.map(whole), reason, text }
     }
 }
 

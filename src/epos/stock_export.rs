@@ -65,6 +65,7 @@ pub fn read_export(
 ) -> Result<ReadSummary, ReadError> {
     read(profile, export, sink).map_err(|stop| match stop {
         Stop::Io(source) => ReadError::Io { path: export.path.to_owned(), source },
+        Stop::Text(fault) => ReadError::Rejected(text_fault(profile, fault)),
         Stop::Rejected(rejection) => ReadError::Rejected(rejection),
         Stop::Sink(source) => ReadError::Sink(source),
     })
@@ -171,6 +172,7 @@ fn prove_whole(
 /// Why reading stopped.
 enum Stop {
     Io(io::Error),
+    Text(TextFault),
     Rejected(Rejection),
     Sink(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -188,23 +190,38 @@ impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<TextFault>()) {
             None => Self::Io(error),
-            Some(TextFault::InvalidEncoding { line }) => {
-                let text = "has bytes that are invalid in the profile's encoding; set encoding to what the till writes";
-                rejection("invalid_encoding", Some(*line), text)
-            }
-            Some(TextFault::Nul { line }) => rejection(
-                "nul_bytes",
-                Some(*line),
-                "has a NUL character; the file is damaged, or its encoding is UTF-16",
-            ),
-            Some(TextFault::RecordTooLong) => {
-                let text = format!(
-                    "a record is longer than {LONGEST_RECORD} bytes: a quotation mark is never closed, or this is no table"
-                );
-                rejection("unterminated_quote", None, text)
-            }
+            Some(fault) => Self::Text(*fault),
         }
     }
+}
+
+/// What is wrong with a text, as the reason to reject the file.
+fn text_fault(profile: &CheckedProfile, fault: TextFault) -> Rejection {
+    let (reason, line, text) = match fault {
+        TextFault::InvalidEncoding { line } => (
+            "invalid_encoding",
+            Some(line),
+            "has bytes that are invalid in the profile's encoding; set encoding to what the till writes".to_owned(),
+        ),
+        TextFault::Nul { line } => {
+            ("nul_bytes", Some(line), "has a NUL character; the file is damaged, or its encoding is UTF-16".to_owned())
+        }
+        TextFault::RecordTooLong if profile.profile.kind == Kind::Csv && profile.profile.quote.0.is_some() => (
+            "unterminated_quote",
+            None,
+            format!(
+                "a record is longer than {LONGEST_RECORD} bytes: a quotation mark is never closed, or this is no table"
+            ),
+        ),
+        TextFault::RecordTooLong => (
+            "wrong_file_type",
+            None,
+            format!(
+                "a record is longer than {LONGEST_RECORD} bytes: this is no stock export; correct kind in the profile"
+            ),
+        ),
+    };
+    Rejection { reason: reason.to_owned(), line, text }
 }
 
 fn rejection(reason: &str, line: Option<u64>, text: impl Into<String>) -> Stop {

@@ -282,6 +282,7 @@ fn a_profile_that_cannot_work_names_its_key() {
         ("columns = { sku = 1, quantity = 2 }\ncompleteness = { marker_file = \"../c\" }", "completeness"),
         ("columns = { sku = 1, quantity = 2 }\ncompleteness = { md5_key = \"M\" }", "completeness.control_file"),
         ("columns = { sku = 1, quantity = 2 }\nas_of = { from = \"header\" }", "as_of"),
+        ("columns = { sku = 1, quantity = 2 }\nas_of = { from = \"header\", pattern = \"H,*%Y%m%d\" }", "as_of"),
         ("columns = { sku = 1, quantity = 2, as_of = 3 }", "columns.as_of"),
         ("columns = { sku = 1, quantity = 2 }\nsequence = { from = \"name\", pattern = \"x\" }", "sequence"),
         ("columns = { sku = 1, quantity = 2 }\nundecided = [\"columns.sku\"]", "undecided"),

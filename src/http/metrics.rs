@@ -58,7 +58,7 @@ fn outbox(report: &Report) -> Vec<(Labels, i64)> {
 fn times(report: &Report) -> Vec<(Labels, i64)> {
     let times = [
         ("export_seen", report.last_export.as_ref().map(|export| export.seen_at)),
-        ("export_admitted", report.admitted_export.as_ref().and_then(|export| export.decided_at)),
+        ("export_admitted", report.admitted_at()),
         ("stock_sent", report.stock_sent_at),
         ("orders_pulled", report.orders_pulled_at),
     ];

@@ -10,7 +10,7 @@ ALTER TABLE export ADD COLUMN evidence_from INTEGER;
 ALTER TABLE export ADD COLUMN merged_as_of INTEGER;
 UPDATE export SET admission = id WHERE state = 'admitted' OR verdict LIKE '{"verdict":"admitted"%';
 UPDATE export SET evidence_from = evidence_until WHERE state = 'admitted';
-CREATE INDEX export_by_admission ON export (admission) WHERE admission IS NOT NULL;
+CREATE INDEX export_by_admission ON export (scope, admission) WHERE admission IS NOT NULL;
 
 -- `row`: the data record; `ordinal`: its place among the changes; `origin`: the export that says so, when it is another.
 ALTER TABLE stock_row ADD COLUMN row INTEGER NOT NULL DEFAULT 0;

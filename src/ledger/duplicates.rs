@@ -181,7 +181,13 @@ struct Found {
 
 impl Found {
     fn add(&mut self, group: &Group, why: &str) {
+        self.count += group.rows;
+        let is_full = |found: &Self| found.listed.len() >= MOST_ROW_ERRORS;
         for place in &group.listed {
+            let is_first = self.first.as_ref().is_none_or(|first| place.line.unsigned_abs() < first.line);
+            if is_full(self) && !is_first {
+                continue;
+            }
             let says = if place.quantity == DELETED { "that it is deleted" } else { &place.quantity };
             let error = RowError {
                 row: place.row.unsigned_abs(),
@@ -190,14 +196,13 @@ impl Found {
                 reason: "duplicate_conflict".into(),
                 text: format!("{why}; this one says {says}"),
             };
-            if self.first.as_ref().is_none_or(|first| error.line < first.line) {
+            if is_first {
                 self.first = Some(error.clone());
             }
-            if self.listed.len() < MOST_ROW_ERRORS {
+            if !is_full(self) {
                 self.listed.push(error);
             }
         }
-        self.count += group.rows;
     }
 }
 
@@ -270,6 +275,10 @@ impl<'t> Settling<'t> {
         let unreadable = self.unreadable.remove(&group.sku);
         if let Some(why) = group.conflict(self.rule, unreadable) {
             self.found.add(group, &why);
+            if self.found.count > MOST_ROW_ERRORS as u64 {
+                // The export will be rejected, and all of its rows go.
+                return Ok(());
+            }
             let mut delete =
                 self.tx.prepare_cached("DELETE FROM stock_row WHERE export_id = ?1 AND sku = ?2").doing(DOING)?;
             return delete.execute(params![self.export.0, group.sku]).map(|_| ()).doing(DOING);

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-use super::admission::zeroed_in;
+use super::admission::{in_stock, zeroed_in};
 use super::{Doing, Ledger, LedgerError, Result, at_column, micros};
 use crate::domain::ExportId;
-use crate::domain::gate::{HoldReason, RefuseReason};
-use crate::domain::stock::Timing;
+use crate::domain::gate::{Gap, HoldReason, RefuseReason};
+use crate::domain::stock::{Scope, Sequence, Timing};
 use crate::ports::{ReadSummary, Rejection, SpooledExport};
 
 /// What to do with a SKU that a full export does not mention.
@@ -35,8 +35,10 @@ pub enum ExportState {
     Reading,
     /// Read; the gate holds it.
     Held,
-    /// It counts now.
+    /// It counts now: the base, into which exports of changes are merged.
     Admitted,
+    /// An export of changes that has been merged into the one that counts.
+    Merged,
     /// It counted, or was held, until a newer one came.
     Superseded,
     /// Older than the one that counts.
@@ -51,6 +53,7 @@ impl ExportState {
             "reading" => Self::Reading,
             "held" => Self::Held,
             "admitted" => Self::Admitted,
+            "merged" => Self::Merged,
             "superseded" => Self::Superseded,
             "refused" => Self::Refused,
             "rejected" => Self::Rejected,
@@ -64,6 +67,7 @@ impl ExportState {
             Self::Reading => "reading",
             Self::Held => "held",
             Self::Admitted => "admitted",
+            Self::Merged => "merged",
             Self::Superseded => "superseded",
             Self::Refused => "refused",
             Self::Rejected => "rejected",
@@ -82,6 +86,10 @@ pub struct ExportRecord {
     pub fingerprint: String,
     /// When it was made.
     pub timing: Timing,
+    /// How much of the stock it speaks of.
+    pub scope: Scope,
+    /// The till's own number of it.
+    pub sequence: Option<Sequence>,
     /// How far it has come.
     pub state: ExportState,
     /// When it was first seen.
@@ -100,8 +108,10 @@ pub struct ExportRecord {
     pub report: serde_json::Value,
     /// Why it is held or refused, or which orders were subtracted for want of evidence.
     pub verdict: Option<serde_json::Value>,
-    /// Who approved it in spite of the shrink guard.
+    /// Who approved it in spite of the gate's doubts.
     pub approved_by: Option<String>,
+    /// When that was.
+    pub approved_at: Option<Timestamp>,
 }
 
 /// The verdict as it is kept beside the export.
@@ -114,6 +124,8 @@ pub enum KeptVerdict {
         unproved: Vec<String>,
         /// SKUs that the export before had and this one does not.
         missing: u64,
+        /// Exports that are missing before this one.
+        gap: Option<Gap>,
     },
     /// Held.
     Held {
@@ -178,16 +190,21 @@ impl Ledger {
         let (timing, report) = (to_json(timing)?, to_json(summary)?);
         let errors = summary.row_errors.len() as u64 + summary.more_row_errors;
         self.write("note an export that was read", |tx| {
+            let sum = in_stock("quantity");
             let (skus, in_stock): (i64, i64) = tx.query_row(
-                "SELECT count(*), coalesce(sum(quantity <> '0' AND quantity NOT LIKE '-%'), 0) FROM stock_row WHERE export_id = ?1",
+                &format!("SELECT count(*), coalesce(sum({sum}), 0) FROM stock_row WHERE export_id = ?1"),
                 [id.0],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
-            let zeroed = zeroed_in(tx, id)?;
+            let zeroed = match summary.scope {
+                Scope::Full => zeroed_in(tx, id)?,
+                Scope::Delta => 0,
+            };
+            let (scope, sequence) = (summary.scope.word(), summary.sequence.map(|sequence| sequence.to_string()));
             tx.execute(
                 "UPDATE export SET state = 'held', timing = ?2, report = ?3, rows = ?4, row_errors = ?5, skus = ?6, in_stock = ?7,
-                   zeroed = ?8 WHERE id = ?1",
-                params![id.0, timing, report, summary.rows as i64, errors as i64, skus, in_stock, zeroed],
+                   zeroed = ?8, scope = ?9, sequence = ?10 WHERE id = ?1",
+                params![id.0, timing, report, summary.rows as i64, errors as i64, skus, in_stock, zeroed, scope, sequence],
             )
             .map(|_| ())
         })
@@ -218,20 +235,6 @@ impl Ledger {
         self.one_export("WHERE state = 'held' ORDER BY id DESC LIMIT 1")
     }
 
-    /// All exports that wait for the gate, newest first.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or a damaged row.
-    pub fn held_exports(&self) -> Result<Vec<ExportRecord>> {
-        self.read("list held exports", |tx| {
-            let sql = format!("{SELECT} WHERE state = 'held' ORDER BY id DESC");
-            let mut found = tx.prepare_cached(&sql).doing("list held exports")?;
-            let rows: Vec<_> =
-                found.query_map([], export_row).and_then(Iterator::collect).doing("list held exports")?;
-            rows.into_iter().collect()
-        })
-    }
-
     /// The export that counts now.
     ///
     /// # Errors
@@ -240,14 +243,24 @@ impl Ledger {
         self.one_export("WHERE state = 'admitted' ORDER BY id DESC LIMIT 1")
     }
 
-    /// When this export was made, as shown to people and to the store.
+    /// An export by its number.
     ///
     /// # Errors
-    /// A failure of SQLite, a damaged row, or no such export.
-    pub fn made_at(&self, id: ExportId) -> Result<Timestamp> {
-        let found = self.one_export(&format!("WHERE id = {}", id.0))?;
-        let missing = || rusqlite::Error::QueryReturnedNoRows;
-        found.map(|export| export.timing.shown()).ok_or_else(missing).doing("read when an export was made")
+    /// A failure of SQLite, or a damaged row.
+    pub fn export(&self, id: ExportId) -> Result<Option<ExportRecord>> {
+        self.one_export(&format!("WHERE id = {}", id.0))
+    }
+
+    /// Exports of changes that are merged into the one that counts: how many, and the last of them.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or a damaged row.
+    pub fn merged_exports(&self) -> Result<(u64, Option<ExportRecord>)> {
+        let count: i64 = self.read("count merged exports", |tx| {
+            tx.query_row("SELECT count(*) FROM export WHERE state = 'merged'", [], |row| row.get(0))
+                .doing("count merged exports")
+        })?;
+        Ok((count.unsigned_abs(), self.one_export("WHERE state = 'merged' ORDER BY admission DESC LIMIT 1")?))
     }
 
     /// The export seen last, whatever became of it.
@@ -264,23 +277,6 @@ impl Ledger {
         })
     }
 
-    /// Notes a person's approval of a held export.
-    ///
-    /// # Errors
-    /// [`LedgerError::NotPossible`] when no export is held.
-    pub fn approve_held(&self, by: &str, now: Timestamp) -> Result<ExportRecord> {
-        let Some(held) = self.held_export()? else {
-            return Err(LedgerError::NotPossible("no export is held; there is nothing to approve".to_owned()));
-        };
-        self.write("note an approval", |tx| {
-            tx.execute(
-                "UPDATE export SET approved_by = ?2, approved_at = ?3 WHERE id = ?1",
-                params![held.id.0, by, micros(now)],
-            )
-        })?;
-        Ok(held)
-    }
-
     /// Removes rows that no longer count, a bounded number at a time. Returns 0 when nothing is left to remove.
     ///
     /// # Errors
@@ -288,7 +284,7 @@ impl Ledger {
     pub fn prune_stock_rows(&self, at_most: u32) -> Result<usize> {
         self.write("remove old stock rows", |tx| {
             const DEAD: &str =
-                "SELECT id FROM export WHERE state IN ('superseded', 'refused', 'rejected') AND rows_kept = 1 LIMIT 1";
+                "SELECT id FROM export WHERE state IN ('merged', 'superseded', 'refused', 'rejected') AND rows_kept = 1 LIMIT 1";
             let Some(dead): Option<i64> = tx.prepare_cached(DEAD)?.query_row([], |row| row.get(0)).optional()? else {
                 return Ok(0);
             };
@@ -305,10 +301,10 @@ impl Ledger {
     }
 }
 
-const SELECT: &str = "SELECT id, name, fingerprint, timing, state, seen_at, decided_at, evidence_until, rows, skus, row_errors, \
-                      report, verdict, approved_by FROM export";
+pub(crate) const SELECT: &str = "SELECT id, name, fingerprint, timing, state, seen_at, decided_at, evidence_until, rows, \
+                                 skus, row_errors, report, verdict, approved_by, approved_at, scope, sequence FROM export";
 
-fn export_row(row: &Row<'_>) -> rusqlite::Result<Result<ExportRecord>> {
+pub(crate) fn export_row(row: &Row<'_>) -> rusqlite::Result<Result<ExportRecord>> {
     let id: i64 = row.get(0)?;
     let damaged = |why: String| LedgerError::Damaged { table: "export", row: id.to_string(), why };
     let (timing, state): (String, String) = (row.get(3)?, row.get(4)?);
@@ -316,11 +312,15 @@ fn export_row(row: &Row<'_>) -> rusqlite::Result<Result<ExportRecord>> {
     let state = ExportState::from_word(&state).ok_or_else(|| damaged(format!("state {state:?}")));
     let report: String = row.get(11)?;
     let verdict: Option<String> = row.get(12)?;
-    let record = |timing, state| ExportRecord {
+    let (scope, sequence): (String, Option<String>) = (row.get(15)?, row.get(16)?);
+    let scope = Scope::from_word(&scope).ok_or_else(|| damaged(format!("scope {scope:?}")));
+    let record = |timing, state, scope| ExportRecord {
         id: ExportId(id),
         name: row.get(1).unwrap_or_default(),
         fingerprint: row.get(2).unwrap_or_default(),
         timing,
+        scope,
+        sequence: sequence.as_deref().and_then(Sequence::parse),
         state,
         seen_at: row.get(5).map_or(Timestamp::MIN, at_column),
         decided_at: row.get::<_, Option<i64>>(6).ok().flatten().map(at_column),
@@ -331,8 +331,9 @@ fn export_row(row: &Row<'_>) -> rusqlite::Result<Result<ExportRecord>> {
         report: serde_json::from_str(&report).unwrap_or_default(),
         verdict: verdict.and_then(|text| serde_json::from_str(&text).ok()),
         approved_by: row.get(13).ok().flatten(),
+        approved_at: row.get::<_, Option<i64>>(14).ok().flatten().map(at_column),
     };
-    Ok(timing.and_then(|timing| state.map(|state| record(timing, state))))
+    Ok(timing.and_then(|timing| Ok(record(timing, state?, scope?))))
 }
 
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String> {

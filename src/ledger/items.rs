@@ -8,20 +8,30 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
+use super::merge::{self, Counting};
 use super::{Doing, Ledger, Result, admission, at_column, typed};
 use crate::domain::reconcile::{Acknowledged, Claim, Taken};
 use crate::domain::stock::Counted;
-use crate::domain::{AdmittedSnapshot, OrderId, Sku};
+use crate::domain::{AdmittedSnapshot, ExportId, OrderId, Sku};
 
 /// All that the arithmetic needs about one SKU, read at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct ItemFacts {
-    /// The till's count in the snapshot that counts.
-    pub counted: Option<Counted>,
+    /// The till's count, if it counts the item.
+    pub counted: Option<CountedIn>,
     /// What the web orders claim of it.
     pub claims: Vec<Claim>,
     /// What the store is known to hold.
     pub store: Option<StoreItem>,
+}
+
+/// A count, and the admitted export that says so: the one whose evidence goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedIn {
+    /// The count.
+    pub counted: Counted,
+    /// The export.
+    pub snapshot: AdmittedSnapshot,
 }
 
 /// What is known of a SKU at the store.
@@ -74,23 +84,23 @@ impl StoreItemKind {
 }
 
 impl Ledger {
-    /// The snapshot that counts, and all facts about these SKUs: one consistent read.
+    /// What counts, and all facts about these SKUs: one consistent read.
     ///
     /// # Errors
     /// A failure of SQLite, or a damaged row.
-    pub fn item_facts(&self, skus: &[Sku]) -> Result<(Option<AdmittedSnapshot>, HashMap<Sku, ItemFacts>)> {
+    pub fn item_facts(&self, skus: &[Sku]) -> Result<(Option<Counting>, HashMap<Sku, ItemFacts>)> {
         self.read("read facts about items", |tx| {
-            let snapshot = admission::admitted_in(tx)?;
+            let counting = merge::counting_in(tx)?;
             let mut facts: HashMap<Sku, ItemFacts> =
                 skus.iter().map(|sku| (sku.clone(), ItemFacts::default())).collect();
             let wanted: Vec<&str> = skus.iter().map(Sku::as_str).collect();
             let wanted = serde_json::to_string(&wanted).unwrap_or_default();
-            if let Some(snapshot) = &snapshot {
-                read_counts(tx, snapshot, &wanted, &mut facts).doing("read counts")?;
+            if let Some(base) = admission::base_in(tx)? {
+                read_counts(tx, base, &wanted, &mut facts).doing("read counts")?;
             }
             read_claims(tx, &wanted, &mut facts).doing("read what orders claim")?;
             read_store_items(tx, &wanted, &mut facts).doing("read what the store holds")?;
-            Ok((snapshot, facts))
+            Ok((counting, facts))
         })
     }
 }
@@ -102,17 +112,19 @@ pub(crate) fn sku_column(text: String) -> rusqlite::Result<Sku> {
 
 fn read_counts(
     tx: &Connection,
-    snapshot: &AdmittedSnapshot,
+    base: ExportId,
     wanted: &str,
     facts: &mut HashMap<Sku, ItemFacts>,
 ) -> rusqlite::Result<()> {
     let mut found = tx.prepare_cached(
-        "SELECT r.sku, r.quantity, r.line FROM json_each(?2) w CROSS JOIN stock_row r ON r.export_id = ?1 AND r.sku = w.value",
+        "SELECT r.sku, r.quantity, r.line, e.id, e.evidence_until FROM json_each(?2) w
+         CROSS JOIN stock_row r ON r.export_id = ?1 AND r.sku = w.value JOIN export e ON e.id = coalesce(r.origin, r.export_id)",
     )?;
-    let mut rows = found.query(params![snapshot.export().0, wanted])?;
+    let mut rows = found.query(params![base.0, wanted])?;
     while let Some(row) = rows.next()? {
         let counted = Counted { quantity: typed(row, "quantity")?, line: row.get::<_, i64>(2)?.unsigned_abs() };
-        facts.entry(sku_column(row.get(0)?)?).or_default().counted = Some(counted);
+        let snapshot = admission::recorded(row, 3)?;
+        facts.entry(sku_column(row.get(0)?)?).or_default().counted = Some(CountedIn { counted, snapshot });
     }
     Ok(())
 }

@@ -12,15 +12,15 @@ use serde_json::json;
 
 use super::{Next, Reconciler, Shop, chain};
 use crate::domain::ExportId;
-use crate::domain::gate::{HoldReason, RefuseReason, Verdict};
-use crate::domain::stock::{Timing, in_words};
-use crate::ledger::conditions::{Severity, Trouble};
-use crate::ledger::exports::ExportRecord;
+use crate::domain::stock::Timing;
 use crate::ledger::stock::RowWriter;
 use crate::ledger::{Result, facts};
 use crate::ports::{
     EposError, ExportFate, ExportLook, ExportRow, ReadError, ReadSummary, Rejection, SettledExport, SpooledExport,
 };
+
+mod gate;
+mod report;
 
 /// Condition: the export folder cannot be listed.
 pub const EXPORT_FOLDER: &str = "export_folder";
@@ -38,6 +38,10 @@ pub const EXPORT_UNSETTLED: &str = "export_unsettled";
 pub const EXPORT_NOT_COPIED: &str = "export_not_copied";
 /// Condition: an export is older than the one that counts.
 pub const EXPORT_REFUSED: &str = "export_refused";
+/// Condition: items of an earlier full export are missing from the one that counts.
+pub const ITEMS_MISSING: &str = "items_missing";
+/// Condition: changes were used although exports before them are missing.
+pub const EXPORT_SEQUENCE: &str = "export_sequence";
 /// Its name where the ledger fails it.
 const WHAT: &str = "reading of stock";
 /// How long a file may stay unsettled before a person should look.
@@ -90,40 +94,13 @@ impl Stock {
         self.report_uncopied(&uncopied);
         self.note_look(&mut memory, now)?;
         let held = self.ask_gate()?;
+        self.report_missing()?;
         while self.shop.ledger.prune_stock_rows(PRUNED_AT_ONCE)? > 0 {}
         Ok(if look.unsettled.is_empty() {
             if held { settings.sweep_awaiting.duration() } else { settings.sweep_idle.duration() }
         } else {
             settings.settle_every.duration().min(settings.sweep_awaiting.duration())
         })
-    }
-
-    fn folder_failed(&self, error: &EposError) {
-        tracing::warn!(error = chain(error), "the export folder cannot be listed");
-        let trouble = Trouble {
-            code: EXPORT_FOLDER,
-            subject: String::new(),
-            severity: Severity::Error,
-            text: chain(error),
-            remedy: "Make the export folder reachable and readable for the agent's user; tillbridge check shows what is missing. Until then the last quantities stand.".into(),
-        };
-        self.shop.conditions(&[EXPORT_FOLDER], &[trouble]);
-    }
-
-    /// That a file changed while it was copied is no trouble, it is looked at again; that the system refuses is one.
-    fn report_uncopied(&self, errors: &[EposError]) {
-        let trouble = |error: &EposError| {
-            Trouble {
-            code: EXPORT_NOT_COPIED,
-            subject: String::new(),
-            severity: Severity::Error,
-            text: chain(error),
-            remedy: "Free some space where the agent keeps its data, and see that no other program holds the export. It is tried again by itself; until then the last quantities stand.".into(),
-        }
-        };
-        let troubles: Vec<Trouble> =
-            errors.iter().find(|error| error.source.is_some()).map(trouble).into_iter().collect();
-        self.shop.conditions(&[EXPORT_NOT_COPIED], &troubles);
     }
 
     /// Notes how far back an export may date that appears while the agent is away.
@@ -135,34 +112,6 @@ impl Stock {
             memory.noted_look = Some(now);
         }
         Ok(())
-    }
-
-    fn report_unsettled(&self, memory: &mut Memory, look: &ExportLook, now: Timestamp) {
-        memory.unsettled.retain(|(name, _)| look.unsettled.iter().any(|(still, _)| still == name));
-        for (name, _) in &look.unsettled {
-            if !memory.unsettled.iter().any(|(known, _)| known == name) {
-                memory.unsettled.push((name.clone(), now));
-            }
-        }
-        let too_long = |name: &str| {
-            memory
-                .unsettled
-                .iter()
-                .any(|(known, since)| known == name && now.duration_since(*since) >= UNSETTLED_TOO_LONG)
-        };
-        let troubles: Vec<Trouble> = look
-            .unsettled
-            .iter()
-            .filter(|(name, _)| too_long(name))
-            .map(|(name, why)| Trouble {
-                code: EXPORT_UNSETTLED,
-                subject: name.clone(),
-                severity: Severity::Warning,
-                text: format!("the export {name} cannot be read yet: {why}"),
-                remedy: "See whether the till's export hangs or another program holds the file. It is read as soon as it is whole.".into(),
-            })
-            .collect();
-        self.shop.conditions(&[EXPORT_UNSETTLED], &troubles);
     }
 
     /// Exports that the ledger does not know yet; the others are set aside.
@@ -230,7 +179,7 @@ impl Stock {
         let timing = Timing { declared: told.or(spooled.source.timing.declared), ..spooled.source.timing };
         self.shop.ledger.export_read(id, &timing, &summary)?;
         self.put_away(spooled, ExportFate::Archived);
-        self.shop.conditions(&[EXPORT_REJECTED], &[]);
+        self.forget_rejected(spooled, summary.scope);
         let errors = summary.row_errors.len() as u64 + summary.more_row_errors;
         let figures = json!({ "export": spooled.source.name, "rows": summary.rows, "row_errors": errors, "fingerprint": spooled.fingerprint });
         self.shop.run("stock", started, "done", &figures, Some("an export was read"));
@@ -238,39 +187,14 @@ impl Stock {
         Ok(())
     }
 
-    fn report_row_errors(&self, spooled: &SpooledExport, summary: &ReadSummary, errors: u64) {
-        let troubles: Vec<Trouble> = summary
-            .row_errors
-            .first()
-            .map(|first| Trouble {
-                code: EXPORT_ROW_ERRORS,
-                subject: spooled.source.name.clone(),
-                severity: Severity::Warning,
-                text: format!(
-                    "{errors} row(s) of {} could not be used; the first is line {}: {}",
-                    spooled.source.name, first.line, first.text
-                ),
-                remedy: "Correct these items in the till. Until then the web store keeps their last quantities.".into(),
-            })
-            .into_iter()
-            .collect();
-        self.shop.conditions(&[EXPORT_ROW_ERRORS], &troubles);
-    }
-
     fn was_rejected(&self, id: ExportId, spooled: &SpooledExport, why: &Rejection, started: Timestamp) -> Result<()> {
-        let name = &spooled.source.name;
-        self.put_away(spooled, ExportFate::Quarantined { reason: &why.to_string() });
-        self.shop.ledger.export_rejected(id, why, self.shop.clock.now())?;
+        let (name, now) = (&spooled.source.name, self.shop.clock.now());
+        let note = report::quarantine_note(name, why, now);
+        self.put_away(spooled, ExportFate::Quarantined { reason: &note });
+        self.shop.ledger.export_rejected(id, why, now)?;
         let text = format!("the export {name} cannot be believed: {why}");
         self.shop.run("stock", started, "rejected", &json!({ "export": name, "reason": why.reason }), Some(&text));
-        let trouble = Trouble {
-            code: EXPORT_REJECTED,
-            subject: name.clone(),
-            severity: Severity::Error,
-            text,
-            remedy: "Make the till export again. If the file is right, the profile is not: tillbridge stock preview FILE shows how it is read. A copy with the reason lies in quarantine.".into(),
-        };
-        self.shop.conditions(&[EXPORT_REJECTED], &[trouble]);
+        self.report_rejected(name, text);
         Ok(())
     }
 
@@ -282,84 +206,6 @@ impl Stock {
                 "an export's copy could not be put away"
             );
         }
-    }
-
-    /// Asks the gate about the held exports, newest first, until one is admitted: a truncated newest must not keep a
-    /// good older one away. True while any is held.
-    fn ask_gate(&self) -> Result<bool> {
-        let mut waiting = Vec::new();
-        for held in self.shop.ledger.held_exports()? {
-            let (settings, now) = (&self.shop.settings, self.shop.clock.now());
-            match self.shop.ledger.decide(held.id, &settings.gate, settings.missing, now)? {
-                Verdict::Admit { unproved, .. } => {
-                    self.was_admitted(&held, &unproved, now);
-                    break;
-                }
-                Verdict::Hold { reasons, until } => waiting.push(held_trouble(&held, &reasons, until)),
-                Verdict::Refuse(why) => self.was_refused(&held, &why, now),
-            }
-        }
-        self.shop.conditions(&[EXPORT_HELD], &waiting);
-        Ok(!waiting.is_empty())
-    }
-
-    fn was_admitted(&self, held: &ExportRecord, unproved: &[String], now: Timestamp) {
-        self.shop.conditions(&[EXPORT_REFUSED], &[]);
-        self.report_unproved(held, unproved);
-        let figures = json!({ "export": held.name, "items": held.skus, "unproved_orders": unproved });
-        self.shop.run("gate", now, "admitted", &figures, Some("an export counts now"));
-        self.shop.wakes.delivery.notify_one();
-    }
-
-    fn was_refused(&self, held: &ExportRecord, why: &RefuseReason, now: Timestamp) {
-        let text = format!("the export {} was not used: {why}", held.name);
-        self.shop.run("gate", now, "refused", &json!({ "export": held.name }), Some(&text));
-        self.shop.conditions(&[EXPORT_REFUSED], &[refused_trouble(held, text)]);
-    }
-
-    fn report_unproved(&self, held: &ExportRecord, unproved: &[String]) {
-        let trouble = |number: &String| {
-            Trouble {
-            code: ADMITTED_UNPROVED,
-            subject: number.clone(),
-            severity: Severity::Warning,
-            text: format!("the till had order {number} before the export {}, and has not taken it", held.name),
-            remedy: "The web store sells as if the till had not booked it, which can only be too little. Start the till's import; the next export puts it right.".into(),
-        }
-        };
-        let troubles: Vec<Trouble> = unproved.iter().map(trouble).collect();
-        self.shop.conditions(&[ADMITTED_UNPROVED], &troubles);
-    }
-}
-
-fn refused_trouble(held: &ExportRecord, text: String) -> Trouble {
-    Trouble {
-        code: EXPORT_REFUSED,
-        subject: held.name.clone(),
-        severity: Severity::Warning,
-        text,
-        remedy: "The newer export goes on counting. If this one was restored or copied, nothing need be done; else see whether the till's clock is right. Make the till export again.".into(),
-    }
-}
-
-fn held_trouble(held: &ExportRecord, reasons: &[HoldReason], until: Option<Timestamp>) -> Trouble {
-    const SHOWN: usize = 5;
-    let mut shown: Vec<String> = reasons.iter().take(SHOWN).map(ToString::to_string).collect();
-    if reasons.len() > SHOWN {
-        shown.push(format!("and {} more", reasons.len() - SHOWN));
-    }
-    let shrinks = reasons.iter().any(|reason| !matches!(reason, HoldReason::OrderNotTaken { .. }));
-    let remedy = match (shrinks, until) {
-        (true, _) => "If the till's figures are right: tillbridge stock approve. Else make the till export again; the last quantities stand meanwhile.".to_owned(),
-        (false, Some(until)) => format!("Start the till's import of web orders. If nothing happens, the export is used at {} with these orders subtracted.", in_words(until)),
-        (false, None) => "Start the till's import of web orders; the export is used as soon as they are taken.".to_owned(),
-    };
-    Trouble {
-        code: EXPORT_HELD,
-        subject: held.name.clone(),
-        severity: if shrinks { Severity::Error } else { Severity::Notice },
-        text: format!("the export {} waits: {}", held.name, shown.join("; ")),
-        remedy,
     }
 }
 

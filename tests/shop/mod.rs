@@ -170,10 +170,16 @@ fn config(folder: &Path, server: &StoreServer, kind: &str) -> Config {
         import_folder = "import"
         rejects_folder = "rejects"
         watch = "off"
+        # A file `changes_0005.csv` holds what changed, and is number 0005.
+        delta_files = ["changes_*.csv"]
         [epos.stock_profile]
         kind = "csv"
         delimiter = ","
         columns = {{ sku = "SKU", quantity = "Qty" }}
+        [epos.delta_profile]
+        export = "delta"
+        columns = {{ sku = "SKU", quantity = "Qty" }}
+        sequence = {{ from = "name", pattern = "changes_#.csv" }}
         [epos.order_profile]
         columns = [ {{ name = "OrderNo", value = "order.number" }}, {{ name = "SKU", value = "line.sku" }},
                     {{ name = "Qty", value = "line.quantity" }} ]

@@ -123,7 +123,7 @@ pub(super) fn read(
         match kind {
             Kind::Header => {
                 heading.add(line);
-                heading.as_of.extend(rules.as_of.iter().map(|span| cut_out(line, *span).trim().to_owned()));
+                heading.tell_as_of(rules.as_of.iter().map(|span| cut_out(line, *span)));
             }
             Kind::Trailer => ended.claim = Some((claim(profile, rules.trailer, line), at.line)),
             Kind::Detail | Kind::Unknown => {

@@ -283,7 +283,7 @@ fn time_and_number_come_from_where_the_profile_says() {
     assert_eq!(told(in_vain, header), (None, None, 2), "a broken promise is told");
     let placed = TYPES.replace("quantity = 3", "quantity = 3, as_of = [4, 5]")
         + "as_of = { from = \"header\", pattern = \"%Y%m%d %H%M%S\" }\n";
-    assert_eq!(read(&placed, header).unwrap().1.as_of.unwrap().to_string(), night.unwrap());
+    assert_eq!(read(&placed, header).unwrap().1.as_of.map(|at| at.to_string()), night);
 }
 
 #[test]
@@ -332,7 +332,7 @@ fn a_count_beside_the_items_stands_once_and_is_never_pieced_together() {
     let profile = format!("{XML}trailer = {{ required = true, count_attribute = \"Stock/Count\" }}\n");
     let items: String = (0..12).map(|n| format!("<Item code='{n}'><Units><OnHand>1</OnHand></Units></Item>")).collect();
     assert_eq!(rows(&profile, &format!("<Stock><Count>12</Count>{items}</Stock>")).len(), 12);
-    let blanks = " ".repeat(2000);
+    let blanks = " ".repeat(5000);
     for counts in ["<Count>1</Count><Count>2</Count>".to_owned(), format!("<Count>12{blanks}&#49;</Count>")] {
         assert_eq!(refused(&profile, &format!("<Stock>{counts}{items}</Stock>")).0, "trailer_mismatch");
     }

@@ -183,7 +183,7 @@ impl<'p, 'f> Separated<'p, 'f> {
 
     pub(super) fn take_header_record(&self, heading: &mut Heading) {
         heading.add(&self.line());
-        heading.as_of.extend(self.rules.as_of.iter().map(|at| field(&self.record, *at).trim().to_owned()));
+        heading.tell_as_of(self.rules.as_of.iter().map(|at| field(&self.record, *at)));
     }
 
     fn claim(&self) -> Claim {

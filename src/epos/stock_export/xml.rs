@@ -21,10 +21,12 @@ use crate::epos::text::TextFault;
 
 /// Deepest nesting believed.
 const DEEPEST: usize = 64;
+/// Longest path believed, in bytes.
+const LONGEST_PATH: usize = 4096;
+/// Longest value kept that stands outside of the records, in bytes.
+const LONGEST_BESIDE: usize = 4096;
 /// Most attributes of one element that are looked at.
 const MOST_ATTRIBUTES: usize = 256;
-/// Longest time or count beside the records that is kept, in bytes.
-const LONGEST_BESIDE: usize = 1024;
 /// Longest piece of the XML reader's own messages that is shown, in characters: they repeat names from the file.
 const LONGEST_MESSAGE: usize = 160;
 
@@ -183,7 +185,10 @@ impl Reading<'_, '_> {
         if name.as_ref().contains('/') {
             return Err(self.malformed("has an element whose name has a slash in it"));
         }
-        self.path.push_str(local(name.as_ref()));
+        self.path.push_str(name.as_ref());
+        if self.path.len() > LONGEST_PATH {
+            return Err(self.malformed("has names that are too long for a stock export"));
+        }
         self.depth += 1;
         if self.record_from.is_none() && self.path == self.record_path {
             self.record_from = Some((self.path.len(), line));
@@ -232,13 +237,13 @@ impl Reading<'_, '_> {
             return Err(self.malformed("has text outside of its root element"));
         }
         let relative = self.relative();
-        let (slots, path) = match relative {
-            Some(from) => (&mut self.record.slots, self.path.get(from..).unwrap_or_default()),
-            None => (&mut self.beside, self.path.as_str()),
+        let (slots, path, room) = match relative {
+            // A record is bounded as a whole.
+            Some(from) => (&mut self.record.slots, self.path.get(from..).unwrap_or_default(), usize::MAX),
+            None => (&mut self.beside, self.path.as_str(), LONGEST_BESIDE),
         };
-        let most = relative.map_or(LONGEST_BESIDE, |_| usize::MAX);
         for slot in slots.iter_mut().filter(|slot| slot.place.attribute.is_none() && slot.place.path == path) {
-            slot.add(text, most);
+            slot.add(text, room);
         }
         Ok(())
     }
@@ -271,8 +276,7 @@ impl Reading<'_, '_> {
             return Err(rejection("missing_column", self.root_line, text));
         }
         let count = rules.trailer.count.as_ref().and_then(|_| self.beside.pop());
-        let once = self.beside.iter().filter(|slot| slot.times == 1);
-        heading.as_of.extend(once.map(|slot| slot.text.trim().to_owned()));
+        heading.tell_as_of(self.beside.iter().filter(|slot| slot.times == 1).map(|slot| slot.text.as_str()));
         if count.as_ref().is_some_and(|slot| slot.times > 1) {
             let text = "the number of records stands in several places, or is none; let the till export again";
             return Err(rejection("trailer_mismatch", self.root_line, text));
@@ -296,7 +300,7 @@ impl Reading<'_, '_> {
     fn broken(&mut self, error: quick_xml::Error) -> Stop {
         match error {
             quick_xml::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<TextFault>()) {
-                Some(fault) => std::io::Error::other(*fault).into(),
+                Some(fault) => Stop::Text(*fault),
                 None => Stop::Io(std::io::Error::new(error.kind(), error.to_string())),
             },
             other => self.malformed(&format!(

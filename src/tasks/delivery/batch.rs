@@ -10,15 +10,18 @@ use jiff::Timestamp;
 use super::{Delivery, Figures, Stopped, Work};
 use crate::domain::reconcile::{self, StockModel, Target};
 use crate::domain::retry;
-use crate::domain::{AdmittedSnapshot, Quantity, Sku};
+use crate::domain::{ExportId, Quantity, Sku};
 use crate::ledger::LedgerError;
-use crate::ledger::items::{ItemFacts, StoreItemKind};
+use crate::ledger::items::{CountedIn, ItemFacts, StoreItemKind};
+use crate::ledger::merge::Counting;
 use crate::ledger::outbox::{Delivered, DueSku};
 use crate::ports::{Holding, HoldingKind, StockBatch, StockItem, StockVersion, WriteOutcome, Written};
 
 /// A SKU with everything that the arithmetic says about it.
 struct Item {
     due: DueSku,
+    /// The export that counts it.
+    export: ExportId,
     facts: ItemFacts,
     target: Target,
     /// What the store holds: as the ledger knows it, or as the store was asked just now.
@@ -33,9 +36,9 @@ struct Item {
 impl Delivery {
     /// One batch: facts → targets → what differs is written → what was written is read back.
     pub(super) async fn batch(&self, due: &[DueSku], model: StockModel, figures: &mut Figures) -> Result<(), Stopped> {
-        let (snapshot, mut facts) = self.facts_of(due)?;
+        let (counting, mut facts) = self.facts_of(due)?;
         let now = self.shop.clock.now();
-        let Some(snapshot) = snapshot else {
+        let Some(counting) = counting else {
             let results: Vec<_> = due.iter().map(|item| (item.clone(), Delivered::NothingToSend)).collect();
             figures.unchanged += results.len() as u64;
             return Ok(self.shop.ledger.finish_stock(&results, now)?);
@@ -43,7 +46,7 @@ impl Delivery {
         let (mut results, mut items) = (Vec::new(), Vec::new());
         for due in due {
             let facts = facts.remove(&due.sku).unwrap_or_default();
-            match self.item(due, facts, &snapshot, model) {
+            match self.item(due, facts, model) {
                 Some(item) => items.push(item),
                 None => results.push((due.clone(), Delivered::NothingToSend)),
             }
@@ -57,27 +60,28 @@ impl Delivery {
             if item.asked { to_verify.push(item) } else { results.push((item.due, Delivered::NothingToSend)) }
         }
         figures.unchanged += results.len() as u64;
-        to_verify.extend(self.write(to_write, &snapshot, &mut results, figures).await?);
+        to_verify.extend(self.write(to_write, &counting, &mut results, figures).await?);
         self.verify(&to_verify, model, &mut results, figures).await?;
         Ok(self.shop.ledger.finish_stock(&results, self.shop.clock.now())?)
     }
 
-    fn facts_of(&self, due: &[DueSku]) -> Result<(Option<AdmittedSnapshot>, HashMap<Sku, ItemFacts>), LedgerError> {
+    fn facts_of(&self, due: &[DueSku]) -> Result<(Option<Counting>, HashMap<Sku, ItemFacts>), LedgerError> {
         let skus: Vec<Sku> = due.iter().map(|item| item.sku.clone()).collect();
         self.shop.ledger.item_facts(&skus)
     }
 
     /// What the arithmetic says; `None` when there is nothing to say about this SKU.
-    fn item(&self, due: &DueSku, facts: ItemFacts, snapshot: &AdmittedSnapshot, model: StockModel) -> Option<Item> {
+    fn item(&self, due: &DueSku, facts: ItemFacts, model: StockModel) -> Option<Item> {
         let shown = self.shop.settings.shown_of(due.sku.as_str());
-        let counted = facts.counted.as_ref().filter(|_| !shown.ignore)?;
+        let CountedIn { counted, snapshot } = facts.counted.as_ref().filter(|_| !shown.ignore)?;
         let target = reconcile::reconcile(snapshot, counted, &facts.claims, &shown, model);
+        let export = snapshot.export();
         // With orders about, the store may have moved by itself in ways that orders do not tell (a return put back into
         // stock, a shipment from elsewhere): then it is asked, not believed.
         let believed = known(&facts)
             .filter(|_| facts.claims.is_empty())
             .map(|last| reconcile::expected(last, reconcile::moved_by_store(&facts.claims, model)));
-        Some(Item { due: due.clone(), facts, target, believed, asked: false, stored: None, version: None })
+        Some(Item { due: due.clone(), export, facts, target, believed, asked: false, stored: None, version: None })
     }
 
     /// Of SKUs of which the ledger does not know what the store holds, ask the store.
@@ -129,7 +133,7 @@ impl Delivery {
     async fn write(
         &self,
         items: Vec<Item>,
-        snapshot: &AdmittedSnapshot,
+        counting: &Counting,
         results: &mut Vec<(DueSku, Delivered)>,
         figures: &mut Figures,
     ) -> Result<Vec<Item>, Stopped> {
@@ -137,7 +141,7 @@ impl Delivery {
             return Ok(items);
         }
         let skus: Vec<Sku> = items.iter().map(|item| item.due.sku.clone()).collect();
-        let request = self.request(&items, snapshot)?;
+        let request = request(&items, counting);
         self.shop.ledger.about_to_write(&skus)?;
         let (started, clock) = (self.shop.clock.now(), Instant::now());
         let written = self.shop.store.write_stock(&request).await;
@@ -170,25 +174,6 @@ impl Delivery {
         Ok(to_verify)
     }
 
-    fn request(&self, items: &[Item], snapshot: &AdmittedSnapshot) -> Result<StockBatch, LedgerError> {
-        let mut orders: Vec<_> =
-            items.iter().flat_map(|item| item.facts.claims.iter().map(|claim| claim.order.clone())).collect();
-        orders.sort();
-        orders.dedup();
-        let item = |item: &Item| StockItem {
-            sku: item.due.sku.clone(),
-            quantity: item.target.write,
-            if_version: item.version.clone(),
-        };
-        Ok(StockBatch {
-            items: items.iter().map(item).collect(),
-            snapshot: snapshot.export().to_string(),
-            // Of the very export that was computed from: a younger one may have been admitted since.
-            as_of: self.shop.ledger.made_at(snapshot.export())?,
-            orders_included: orders,
-        })
-    }
-
     /// Reads the store back between two readings of the orders: only what stood still and is right is done.
     async fn verify(
         &self,
@@ -203,26 +188,26 @@ impl Delivery {
         let due: Vec<DueSku> = items.iter().map(|item| item.due.clone()).collect();
         let skus: Vec<Sku> = due.iter().map(|item| item.sku.clone()).collect();
         self.intake.pull().await?;
-        let (before, facts_before) = self.facts_of(&due)?;
+        let (_, facts_before) = self.facts_of(&due)?;
         let held: HashMap<Sku, HoldingKind> =
             self.holdings(&skus).await?.into_iter().map(|found| (found.sku, found.kind)).collect();
         self.intake.pull().await?;
-        let (after, mut facts_after) = self.facts_of(&due)?;
+        let (_, mut facts_after) = self.facts_of(&due)?;
         let now = self.shop.clock.now();
         for item in items {
             let was = facts_before.get(&item.due.sku);
             let is = facts_after.remove(&item.due.sku).unwrap_or_default();
-            let still = before == after && was.is_some_and(|was| was.claims == is.claims && was.counted == is.counted);
-            let wanted = after.and_then(|snapshot| self.item(&item.due, is, &snapshot, model));
+            let still = was.is_some_and(|was| was.claims == is.claims && was.counted == is.counted);
+            let wanted = self.item(&item.due, is, model);
             // Read as computed before the write: an order that came in between is no drift.
             let moved = !still || wanted.as_ref().is_none_or(|now| now.target.write != item.target.write);
-            let result = match (wanted, after, held.get(&item.due.sku)) {
-                (Some(wanted), Some(snapshot), Some(HoldingKind::Kept(Some(quantity), _)))
+            let result = match (wanted, held.get(&item.due.sku)) {
+                (Some(wanted), Some(HoldingKind::Kept(Some(quantity), _)))
                     if still && is_right(item, &wanted, *quantity) =>
                 {
                     figures.delivered += 1;
                     let moved = reconcile::moved_by_store(&wanted.facts.claims, model);
-                    Delivered::Stored { written: *quantity, moved, export: snapshot.export() }
+                    Delivered::Stored { written: *quantity, moved, export: wanted.export }
                 }
                 _ => self.again(item, moved, held.get(&item.due.sku), figures, now),
             };
@@ -254,6 +239,25 @@ impl Delivery {
             not_before: now.saturating_add(pause).unwrap_or(Timestamp::MAX),
             why: format!("{} was written and {found} was read back", item.target.write),
         }
+    }
+}
+
+fn request(items: &[Item], counting: &Counting) -> StockBatch {
+    let mut orders: Vec<_> =
+        items.iter().flat_map(|item| item.facts.claims.iter().map(|claim| claim.order.clone())).collect();
+    orders.sort();
+    orders.dedup();
+    let item = |item: &Item| StockItem {
+        sku: item.due.sku.clone(),
+        quantity: item.target.write,
+        if_version: item.version.clone(),
+    };
+    StockBatch {
+        items: items.iter().map(item).collect(),
+        // As it was when the quantities were computed: a younger export may have been admitted since.
+        snapshot: counting.newest.to_string(),
+        as_of: counting.made_at,
+        orders_included: orders,
     }
 }
 
