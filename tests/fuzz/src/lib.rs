@@ -16,11 +16,13 @@ use cap::Cap;
 use tillbridge::epos::CheckedProfile;
 
 mod files;
+mod guessing;
 mod profiles;
 mod question;
 mod reading;
 
 pub use files::Files;
+pub use guessing::run_guess;
 pub use profiles::{CSV, FIXED, XML};
 
 /// Bytes that a read may ever have allocated at once. The most is needed for one record of nothing but delimiters: the
@@ -46,8 +48,7 @@ pub fn run(texts: &[&str], data: &[u8]) {
         static PROFILES: RefCell<Vec<Profile>> = const { RefCell::new(Vec::new()) };
         static FILES: Files = Files::new();
     }
-    static UNLIMITED: Once = Once::new();
-    UNLIMITED.call_once(lift_limit_on_panic);
+    unlimited_on_panic();
     let [chosen, asked, file @ ..] = data else { return };
     PROFILES.with_borrow_mut(|profiles| {
         if profiles.is_empty() {
@@ -71,10 +72,13 @@ fn set_limit(bytes: usize) {
 }
 
 /// A panic's backtrace takes more memory than any read.
-fn lift_limit_on_panic() {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        set_limit(usize::MAX);
-        hook(panic);
-    }));
+fn unlimited_on_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            set_limit(usize::MAX);
+            hook(panic);
+        }));
+    });
 }
