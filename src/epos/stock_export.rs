@@ -36,8 +36,6 @@ mod separated;
 mod tally;
 mod xml;
 
-pub use proof::companion_name;
-
 /// Bytes of text in which the delimiter is looked for.
 const SAMPLE: u64 = 64 * 1024;
 
