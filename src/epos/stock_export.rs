@@ -109,6 +109,17 @@ struct Ended {
     warning: Option<String>,
 }
 
+impl Ended {
+    /// Nothing may follow a trailer.
+    fn refuse_more(&self, line: u64) -> Result<(), Stop> {
+        if self.claim.is_none() {
+            return Ok(());
+        }
+        let text = "something follows the trailer: two exports in one file, or one written over another; let the till export again";
+        Err(rejection("trailer_mismatch", Some(line), text))
+    }
+}
+
 fn read_records(
     profile: &CheckedProfile,
     file: &mut File,
