@@ -15,7 +15,7 @@ use crate::domain::stock::Sequence;
 use crate::ports::ReadSummary;
 
 /// Bytes of a heading that are kept. A header record is one line; a printed report's head a few.
-const LONGEST_HEADING: usize = 4096;
+pub(super) const LONGEST_HEADING: usize = 4096;
 /// Longest text read as a time, in characters.
 const LONGEST_TIME: usize = 100;
 /// Most bytes between a date and its time (`;`, a line end and a key).

@@ -315,3 +315,10 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_quotation_mark_that_is_never_closed_is_told_with_the_line_of_its_record() {
+    for (text, line) in [("1,\"A\n2,B\n", 1), ("1,\"A\n2,B", 1), ("1,2\n3,\"A\n\n", 2), ("1,2\n\n3,\"A\n", 3)] {
+        assert_eq!(reason(&by_number(1, 2), text), ("unterminated_quote".to_owned(), Some(line)), "{text:?}");
+    }
+}

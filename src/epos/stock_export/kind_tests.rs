@@ -304,3 +304,36 @@ fn a_first_row_that_may_be_names_or_an_item_is_refused_unless_it_is_plain() {
         assert_eq!(refused(profile, text), ("ambiguous_format".to_owned(), Some(1)), "{text}");
     }
 }
+
+#[test]
+fn what_is_said_of_broken_xml_is_short_and_has_no_control_characters() {
+    let long = "\u{11}\u{202e}".repeat(10_000);
+    for text in [format!("<Stock><a></{long}></Stock>"), format!("<Stock><{long}></a></Stock>")] {
+        let why = read(XML, &text).unwrap_err();
+        assert_eq!(why.reason, "xml_not_well_formed");
+        assert!(why.text.chars().count() < 400, "{} bytes", why.text.len());
+        assert!(!why.text.contains(|c: char| c.is_control() || c == '\u{202e}'), "{:?}", why.text);
+    }
+}
+
+#[test]
+fn an_element_name_with_a_slash_hides_no_item() {
+    let item = |code: &str| format!("<Item code='{code}'><Units><OnHand>1</OnHand></Units></Item>");
+    for text in [
+        format!("<Stock>{}<a/b></a/b>{}</Stock>", item("A"), item("B")),
+        "<Stock/Item code='A'><Units><OnHand>1</OnHand></Units></Stock/Item>".to_owned(),
+    ] {
+        assert_eq!(refused(XML, &text).0, "xml_not_well_formed", "{text}");
+    }
+}
+
+#[test]
+fn a_count_beside_the_items_stands_once_and_is_never_pieced_together() {
+    let profile = format!("{XML}trailer = {{ required = true, count_attribute = \"Stock/Count\" }}\n");
+    let items: String = (0..12).map(|n| format!("<Item code='{n}'><Units><OnHand>1</OnHand></Units></Item>")).collect();
+    assert_eq!(rows(&profile, &format!("<Stock><Count>12</Count>{items}</Stock>")).len(), 12);
+    let blanks = " ".repeat(5000);
+    for counts in ["<Count>1</Count><Count>2</Count>".to_owned(), format!("<Count>12{blanks}&#49;</Count>")] {
+        assert_eq!(refused(&profile, &format!("<Stock>{counts}{items}</Stock>")).0, "trailer_mismatch");
+    }
+}

@@ -11,7 +11,7 @@ use super::proof::Claim;
 use super::tally::{At, Tally};
 use super::{Ended, Stop, Text, rejection};
 use crate::epos::delimiter::csv_reader;
-use crate::epos::heading::Heading;
+use crate::epos::heading::{Heading, LONGEST_HEADING};
 use crate::epos::layout::TrailerRule;
 use crate::epos::profile_check::CheckedProfile;
 use crate::epos::profile_words::Column;
@@ -166,10 +166,16 @@ impl<'p, 'f> Separated<'p, 'f> {
         }
     }
 
-    /// The record as a line again, for its heading.
+    /// The record as a line again, for its heading, as far as a heading keeps it.
     pub(super) fn line(&self) -> String {
-        let fields: Vec<&str> = (0..self.record.len()).map(|at| field(&self.record, at)).collect();
-        fields.join(char::from(self.delimiter).encode_utf8(&mut [0; 4]))
+        let mut line = String::new();
+        for at in (0..self.record.len()).take_while(|at| *at <= LONGEST_HEADING) {
+            if at > 0 {
+                line.push(char::from(self.delimiter));
+            }
+            line.push_str(field(&self.record, at));
+        }
+        line
     }
 
     pub(super) fn take_header_record(&self, heading: &mut Heading) {
@@ -202,15 +208,21 @@ impl<'p, 'f> Separated<'p, 'f> {
         self.quoted.clear();
         self.csv.get_mut().quoted_fields_before(end.byte(), &mut self.quoted);
         let is_cut = self.is_last_and_cut();
-        let inside = if end.line() - start.line() <= 1 && !is_cut { 0 } else { line_ends(&self.record) };
+        let ends_inside = self.ends_inside_quotes();
+        let is_open = is_cut || ends_inside;
+        let inside = if end.line() - start.line() <= 1 && !is_open { 0 } else { line_ends(&self.record) };
         // The reader skips blank lines before a record, so that its line is counted from its end.
-        let line = end.line() + u64::from(is_cut) - inside - 1 + self.profile.profile.skip_lines;
+        let line = end.line() + u64::from(is_open) - inside - 1 + self.profile.profile.skip_lines;
         if inside > 0 {
             let (count, first) = self.spanning.unwrap_or((0, line));
             self.spanning = Some((count + 1, first));
         }
         let seen = Seen { at: At { line, is_cut }, spans_lines: inside > 0, has_broken_quote };
-        self.refuse_swallowed_lines(seen)?;
+        // A stray quotation mark may make one row of two: then one item would get the count of another.
+        if ends_inside || (seen.has_broken_quote && seen.spans_lines) {
+            let text = "a quotation mark is never closed; if the till does not quote its fields, set quote = \"\" in the profile";
+            return Err(rejection("unterminated_quote", Some(line), text));
+        }
         Ok(Some(seen))
     }
 
@@ -220,16 +232,10 @@ impl<'p, 'f> Separated<'p, 'f> {
         text.is_at_end() && !text.ends_with_line_end() && self.csv.position().byte() >= text.made()
     }
 
-    /// A stray quotation mark may make one row of two: then one item would get the count of another.
-    fn refuse_swallowed_lines(&self, seen: Seen) -> Result<(), Stop> {
+    /// Did the text end inside quotes, so that the record just read is its last?
+    fn ends_inside_quotes(&self) -> bool {
         let text = self.csv.get_ref();
-        let is_exhausted = text.is_at_end() && self.csv.position().byte() >= text.made();
-        let ends_inside = text.is_quote_open() && (seen.at.is_cut || is_exhausted);
-        if ends_inside || (seen.has_broken_quote && seen.spans_lines) {
-            let text = "a quotation mark is never closed; if the till does not quote its fields, set quote = \"\" in the profile";
-            return Err(rejection("unterminated_quote", Some(seen.at.line), text));
-        }
-        Ok(())
+        text.is_at_end() && text.is_quote_open() && self.csv.position().byte() >= text.made()
     }
 
     fn is_end_marker(&self) -> bool {

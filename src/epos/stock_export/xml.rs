@@ -27,6 +27,8 @@ const LONGEST_PATH: usize = 4096;
 const LONGEST_BESIDE: usize = 4096;
 /// Most attributes of one element that are looked at.
 const MOST_ATTRIBUTES: usize = 256;
+/// Longest piece of the XML reader's own messages that is shown, in characters: they repeat names from the file.
+const LONGEST_MESSAGE: usize = 160;
 
 /// The parts of a layout in XML.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +45,17 @@ struct Slot<'p> {
     place: &'p XmlPlace,
     text: String,
     times: u32,
+}
+
+impl Slot<'_> {
+    /// Adds text. Beyond `most` bytes it is no single value.
+    fn add(&mut self, text: &str, most: usize) {
+        if self.text.len() + text.len() <= most {
+            self.text.push_str(text);
+        } else {
+            self.times = self.times.max(1).saturating_add(1);
+        }
+    }
 }
 
 /// The values of one record.
@@ -168,7 +181,11 @@ impl Reading<'_, '_> {
         } else {
             self.path.push('/');
         }
-        self.path.push_str(start.local_name().as_ref());
+        let name = start.local_name();
+        if name.as_ref().contains('/') {
+            return Err(self.malformed("has an element whose name has a slash in it"));
+        }
+        self.path.push_str(name.as_ref());
         if self.path.len() > LONGEST_PATH {
             return Err(self.malformed("has names that are too long for a stock export"));
         }
@@ -191,7 +208,8 @@ impl Reading<'_, '_> {
             slot.times += 1;
         }
         if slots.iter_mut().filter(open).any(|slot| slot.place.attribute.is_some()) {
-            let found = take_attributes(start, path, slots);
+            let most = relative.map_or(LONGEST_BESIDE, |_| usize::MAX);
+            let found = take_attributes(start, path, slots, most);
             found.map_err(|why| self.malformed(&why))?;
         }
         Ok(())
@@ -225,9 +243,7 @@ impl Reading<'_, '_> {
             None => (&mut self.beside, self.path.as_str(), LONGEST_BESIDE),
         };
         for slot in slots.iter_mut().filter(|slot| slot.place.attribute.is_none() && slot.place.path == path) {
-            if slot.text.len().saturating_add(text.len()) <= room {
-                slot.text.push_str(text);
-            }
+            slot.add(text, room);
         }
         Ok(())
     }
@@ -260,7 +276,11 @@ impl Reading<'_, '_> {
             return Err(rejection("missing_column", self.root_line, text));
         }
         let count = rules.trailer.count.as_ref().and_then(|_| self.beside.pop());
-        heading.tell_as_of(self.beside.iter().map(|slot| slot.text.as_str()));
+        heading.tell_as_of(self.beside.iter().filter(|slot| slot.times == 1).map(|slot| slot.text.as_str()));
+        if count.as_ref().is_some_and(|slot| slot.times > 1) {
+            let text = "the number of records stands in several places, or is none; let the till export again";
+            return Err(rejection("trailer_mismatch", self.root_line, text));
+        }
         let claim = count.filter(|slot| slot.times > 0).map(|slot| {
             let claim = Claim { count: Some(slot.text.trim().to_owned()), sum: None };
             (claim, self.root_line.unwrap_or(1))
@@ -284,7 +304,8 @@ impl Reading<'_, '_> {
                 None => Stop::Io(std::io::Error::new(error.kind(), error.to_string())),
             },
             other => self.malformed(&format!(
-                "is not well formed ({other}); the till had not written all of it, or writes no XML"
+                "is not well formed ({}); the till had not written all of it, or writes no XML",
+                told(&other)
             )),
         }
     }
@@ -296,22 +317,28 @@ fn heading_name(heading: &Heading) -> &str {
     local(name)
 }
 
+/// An error of the XML reader, safe to show.
+fn told(error: &impl std::fmt::Display) -> String {
+    error.to_string().escape_debug().take(LONGEST_MESSAGE).collect()
+}
+
 fn local(name: &str) -> &str {
     name.rsplit(':').next().unwrap_or(name)
 }
 
-fn take_attributes(start: &BytesStart<'_>, path: &str, slots: &mut [Slot<'_>]) -> Result<(), String> {
+fn take_attributes(start: &BytesStart<'_>, path: &str, slots: &mut [Slot<'_>], most: usize) -> Result<(), String> {
     for attribute in start.attributes().with_checks(false).take(MOST_ATTRIBUTES) {
-        let attribute = attribute.map_err(|error| format!("has an attribute that is not well formed ({error})"))?;
+        let attribute =
+            attribute.map_err(|error| format!("has an attribute that is not well formed ({})", told(&error)))?;
         let name = attribute.key.local_name();
         let wanted = |slot: &&mut Slot<'_>| {
             slot.place.path == path && slot.place.attribute.as_deref() == Some(local(name.as_ref()))
         };
         for slot in slots.iter_mut().filter(wanted) {
             let value = attribute.normalized_value(XmlVersion::Implicit1_0);
-            let value = value.map_err(|error| format!("has an attribute that cannot be read ({error})"))?;
-            slot.text.push_str(&value);
+            let value = value.map_err(|error| format!("has an attribute that cannot be read ({})", told(&error)))?;
             slot.times += 1;
+            slot.add(&value, most);
         }
     }
     Ok(())
