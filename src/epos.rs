@@ -49,5 +49,5 @@ pub use order_profile::OrderProfile;
 pub use profile::StockProfile;
 pub use profile_check::{CheckedProfile, ProfileError};
 pub use settings::{EposSettings, ExportsAfter, SettingsError, Watch};
-pub use stock_export::{ExportFile, companion_name, read_export};
+pub use stock_export::{ExportFile, read_export};
 pub use watcher::{FolderWatcher, WatchError};

@@ -130,7 +130,7 @@ fn md5(path: &Path) -> io::Result<String> {
     loop {
         let read = file.read(&mut piece)?;
         if read == 0 {
-            return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+            return Ok(crate::ports::hex(&hash.finalize()));
         }
         hash.update(&piece[..read]);
     }

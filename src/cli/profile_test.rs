@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::stock_read::{Reading, read_one};
 use super::{CliError, CliResult, Exit, Format, output, profile_file};
-use crate::epos::{CheckedProfile, companion_name};
+use crate::epos::CheckedProfile;
 use crate::ledger::Ledger;
 use crate::ports::{Rejection, RowError};
 
@@ -83,7 +83,7 @@ fn files(samples: &[PathBuf], profile: &CheckedProfile) -> Result<Vec<PathBuf>, 
     }
     let rule = profile.profile().completeness.as_ref();
     let proofs: HashSet<PathBuf> =
-        files.iter().filter_map(|file| companion(file, |name| companion_name(rule?, name))).collect();
+        files.iter().filter_map(|file| companion(file, |name| rule?.companion_of(name))).collect();
     files.retain(|file| !proofs.contains(file));
     if files.is_empty() {
         return Err(CliError::Told(Exit::NotThere, "there is no export in what was named".into()));

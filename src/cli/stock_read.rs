@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 use super::{CliError, CliResult, Exit, Format, output, profile_file};
 use crate::domain::ExportId;
 use crate::domain::stock::Timing;
-use crate::epos::{CheckedProfile, ExportFile, companion_name, read_export};
+use crate::epos::{CheckedProfile, ExportFile, read_export};
 use crate::ledger::Ledger;
 use crate::ledger::stock::RowWriter;
-use crate::ports::{ExportRow, ReadError, ReadSummary, Rejection, RowError, SettledExport, SpooledExport};
+use crate::ports::{ExportRow, ReadError, ReadSummary, Rejection, RowError, SettledExport, SpooledExport, hex};
 use crate::tasks::chain;
 
 /// Arguments.
@@ -118,7 +118,7 @@ fn read_rows(
     rows: &Ledger,
     export: ExportId,
 ) -> Result<Result<ReadSummary, Rejection>, CliError> {
-    let companion = profile.profile().completeness.as_ref().and_then(|rule| companion_name(rule, name));
+    let companion = profile.profile().completeness.as_ref().and_then(|rule| rule.companion_of(name));
     let companion = companion.map(|name| path.with_file_name(name)).filter(|path| path.is_file());
     let mut writer = RowWriter::new(rows, export);
     let mut sink = |row: &ExportRow<'_>| writer.take(row).map_err(|error| chain(&error).into());
@@ -200,8 +200,7 @@ impl Reading<'_> {
             };
             serde_json::to_writer(&mut out, &item).map_err(io::Error::from)
         })?;
-        let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let digest = self.outcome.is_ok().then_some(digest);
+        let digest = self.outcome.is_ok().then(|| hex(&hash.finalize()));
         let end = if first { "" } else { "\n  " };
         writeln!(out, "{end}],\n  \"digest\": {}\n}}", json!(digest))?;
         Ok(out.flush()?)

@@ -8,9 +8,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use md5::{Digest, Md5};
 
 use super::profile::{Encoding, Kind};
-use super::spool::hex;
 use super::text::Charset;
-use crate::ports::Rejection;
+use crate::ports::{Rejection, hex};
 
 /// Bytes looked at to tell what a file is.
 const HEAD: usize = 4096;

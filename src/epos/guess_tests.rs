@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use md5::{Digest, Md5};
 
 use super::*;
-use crate::epos::{ExportFile, companion_name, read_export};
+use crate::epos::{ExportFile, read_export};
 use crate::ports::{ExportRow, Says};
 
 fn sample<'a>(name: &'a str, text: &'a [u8]) -> Sample<'a> {
@@ -54,7 +54,7 @@ fn of_fixture(name: &str) -> Guess {
 /// The items that a profile reads from a fixture, or why it rejects it.
 fn read(profile: &StockProfile, name: &str) -> Result<BTreeMap<String, String>, String> {
     let path = fixtures().join(name);
-    let companion = profile.completeness.as_ref().and_then(|rule| companion_name(rule, name));
+    let companion = profile.completeness.as_ref().and_then(|rule| rule.companion_of(name));
     let companion = companion.map(|companion| fixtures().join(companion));
     let mut items = BTreeMap::new();
     let mut sink = |row: &ExportRow<'_>| {

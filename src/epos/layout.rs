@@ -2,7 +2,7 @@
 //!
 //! Promises: a [`Layout`] has no place that its kind of file cannot have, and every refusal names the key.
 
-use super::profile::{Header, Kind, StockProfile, Trailer};
+use super::profile::{Completeness, Header, Kind, StockProfile, Trailer};
 use super::profile_check::{CheckedProfile, ProfileError, wrong};
 use super::profile_words::Column;
 use super::roles::Roles;
@@ -49,6 +49,15 @@ impl Layout {
             Self::Fixed { trailer, .. } => trailer.is_required,
             Self::Xml { trailer, .. } => trailer.is_required,
         }
+    }
+}
+
+impl Completeness {
+    /// The name of the file that proves this export whole, beside it.
+    pub fn companion_of(&self, export: &str) -> Option<String> {
+        let pattern = self.control_file.as_ref().or(self.marker_file.as_ref())?;
+        let stem = export.rsplit_once('.').map_or(export, |(stem, _)| stem);
+        Some(pattern.replace("{name}", export).replace("{stem}", stem))
     }
 }
 
@@ -224,4 +233,20 @@ fn xml_place(key: &'static str, text: &str) -> Result<XmlPlace, ProfileError> {
         return wrong(key, format!("{text:?} is no path; write it like \"Stock/OnHand\" or \"Stock/@units\""));
     }
     Ok(XmlPlace { path: path.to_owned(), attribute })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_companions_name_is_made_from_the_exports() {
+        let named = |pattern: &str| {
+            let rule = Completeness { marker_file: Some(pattern.to_owned()), ..Completeness::default() };
+            rule.companion_of("STK_1.dat").unwrap()
+        };
+        assert_eq!(named("{name}.complete"), "STK_1.dat.complete");
+        assert_eq!(named("{stem}.ok"), "STK_1.ok");
+        assert_eq!(named("control.csv"), "control.csv");
+    }
 }

@@ -12,7 +12,6 @@ use super::name_pattern::matches;
 use super::order_profile::OrderProfile;
 use super::profile::{AsOfFrom, StockProfile};
 use super::profile_check::ProfileError;
-use super::stock_export::companion_name;
 use crate::domain::stock::Scope;
 use crate::units::Span;
 
@@ -232,7 +231,7 @@ impl EposSettings {
     pub(super) fn companion_of(&self, name: &str) -> Option<String> {
         let of_delta = self.delta_profile.as_ref().filter(|_| self.is_delta_name(name));
         let profile = of_delta.unwrap_or(&self.stock_profile);
-        profile.completeness.as_ref().and_then(|rule| companion_name(rule, name))
+        profile.completeness.as_ref().and_then(|rule| rule.companion_of(name))
     }
 
     /// Everything that is wrong and can be told without trying it out.

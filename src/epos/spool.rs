@@ -16,7 +16,7 @@ use super::fault::{for_now, of_files, passing};
 use super::settings::{EposSettings, ExportsAfter};
 use super::settle::{Observation, Seen, SettleTracker};
 use super::volume::{identity_of, is_held_by_another, move_away, open_for_reading, remove_if_there, sync_folder};
-use crate::ports::{Companion, EposError, ExportFate, SettledExport, SpooledExport};
+use crate::ports::{Companion, EposError, ExportFate, SettledExport, SpooledExport, hex};
 
 /// Bytes copied at once.
 const PIECE: usize = 128 * 1024;
@@ -326,15 +326,6 @@ pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
-}
-
-/// Lower-case hex digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
 }
 
 /// A till's file name as part of one of ours: short, and without what a file system might refuse.

@@ -36,8 +36,6 @@ mod separated;
 mod tally;
 mod xml;
 
-pub use proof::companion_name;
-
 /// Bytes of text in which the delimiter is looked for.
 const SAMPLE: u64 = 64 * 1024;
 
@@ -109,6 +107,17 @@ struct Ended {
     ends_with_line_end: bool,
     has_header: bool,
     warning: Option<String>,
+}
+
+impl Ended {
+    /// Nothing may follow a trailer.
+    fn refuse_more(&self, line: u64) -> Result<(), Stop> {
+        if self.claim.is_none() {
+            return Ok(());
+        }
+        let text = "something follows the trailer: two exports in one file, or one written over another; let the till export again";
+        Err(rejection("trailer_mismatch", Some(line), text))
+    }
 }
 
 fn read_records(

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use sha2::{Digest, Sha256};
 
-use super::orders::{AGENT, hex, move_order};
+use super::orders::{AGENT, move_order};
 use super::{Doing, Ledger, Result, acknowledgements, at_column, micros, outbox};
 use crate::domain::OrderId;
 use crate::domain::gate::PublishedOrder;
 use crate::domain::order::OrderEvent;
-use crate::ports::{OrderFile, Stage};
+use crate::ports::{OrderFile, Stage, hex};
 
 /// How far an order file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{Doing, Ledger, LedgerError, Result, at_column, facts, micros, outbox, set_fact_in};
 use crate::domain::order::{OrderEvent, Standing};
 use crate::domain::{OrderId, OrderState, Quantity, WebOrder};
-use crate::ports::FeedCursor;
+use crate::ports::{FeedCursor, hex};
 
 /// The name under which the agent itself stands in the history.
 pub const AGENT: &str = "agent";
@@ -237,10 +237,6 @@ pub(super) fn json<T: Serialize>(value: &T) -> String {
 
 fn content_hash(order: &WebOrder) -> String {
     hex(&Sha256::digest(json(order).as_bytes()))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn content_hash_in(tx: &Connection, id: &OrderId) -> Result<Option<String>> {

@@ -176,6 +176,15 @@ pub struct SpooledExport {
     pub fingerprint: String,
 }
 
+/// A digest in lower-case hex digits, as fingerprints are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
 /// What becomes of an export that has been dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFate<'a> {

@@ -103,36 +103,32 @@ pub(super) fn read(
     heading: &mut Heading,
 ) -> Result<Ended, Stop> {
     let mut lines = Lines { text: BufReader::new(text), line: Vec::new(), number: profile.profile.skip_lines, at: 0 };
-    let mut ended = Ended::default();
+    let (mut ended, end_marker) = (Ended::default(), profile.profile.end_marker.as_deref().map(str::trim));
     let mut header_is_open = profile.profile.header != Header::None;
     while let Some(at) = lines.next()? {
-        let line = lines.shown();
-        if profile.profile.end_marker.as_deref().is_some_and(|marker| marker.trim() == line.trim()) {
+        let text = lines.shown();
+        if end_marker == Some(text.trim()) {
             ended.is_closed = true;
             break;
         }
-        if line.trim().is_empty() || profile.is_ignored_line(line) {
-            heading.add(line);
+        if text.trim().is_empty() || profile.is_ignored_line(text) {
+            heading.add(text);
             continue;
         }
-        if ended.claim.is_some() {
-            let text = "something follows the trailer: two exports in one file, or one written over another; let the till export again";
-            return Err(rejection("trailer_mismatch", Some(at.line), text));
-        }
-        let kind = kind(profile, line);
-        match kind {
+        ended.refuse_more(at.line)?;
+        let line = Line { text, length: text.chars().count(), kind: kind(profile, text), is_cut: at.is_cut, profile };
+        match line.kind {
             Kind::Header => {
-                heading.add(line);
-                heading.tell_as_of(rules.as_of.iter().map(|span| cut_out(line, *span)));
+                heading.add(text);
+                heading.tell_as_of(rules.as_of.iter().map(|span| cut_out(text, *span)));
             }
-            Kind::Trailer => ended.claim = Some((claim(profile, rules.trailer, line), at.line)),
+            Kind::Trailer => ended.claim = Some((claim(profile, rules.trailer, text), at.line)),
             Kind::Detail | Kind::Unknown => {
-                let fields = Line { text: line, length: line.chars().count(), kind, is_cut: at.is_cut, profile };
-                if std::mem::take(&mut header_is_open) && is_header(profile, rules.roles, &fields, at)? {
-                    heading.add(line);
+                if std::mem::take(&mut header_is_open) && is_header(profile, rules.roles, &line, at)? {
+                    heading.add(text);
                     ended.has_header = true;
                 } else {
-                    tally.take(&fields, rules.roles, at)?;
+                    tally.take(&line, rules.roles, at)?;
                 }
             }
         }

@@ -258,7 +258,7 @@ fn control_and_marker_files_prove_the_export_whole_or_reject_it() {
 
 fn md5_of(bytes: &[u8]) -> String {
     use md5::{Digest, Md5};
-    crate::epos::spool::hex(&Md5::digest(bytes))
+    crate::ports::hex(&Md5::digest(bytes))
 }
 
 #[test]

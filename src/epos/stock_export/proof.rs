@@ -88,13 +88,6 @@ pub(super) fn prove(
     }
 }
 
-/// The file beside an export that proves it whole: its name, made from the export's.
-pub fn companion_name(rule: &Completeness, export: &str) -> Option<String> {
-    let pattern = rule.control_file.as_ref().or(rule.marker_file.as_ref())?;
-    let stem = export.rsplit_once('.').map_or(export, |(stem, _)| stem);
-    Some(pattern.replace("{name}", export).replace("{stem}", stem))
-}
-
 /// What a control file says.
 #[derive(Debug)]
 pub(super) struct Control {
@@ -188,17 +181,6 @@ fn value_of(text: &str, key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_companions_name_is_made_from_the_exports() {
-        let named = |pattern: &str| {
-            let rule = Completeness { marker_file: Some(pattern.to_owned()), ..Completeness::default() };
-            companion_name(&rule, "STK_1.dat").unwrap()
-        };
-        assert_eq!(named("{name}.complete"), "STK_1.dat.complete");
-        assert_eq!(named("{stem}.ok"), "STK_1.ok");
-        assert_eq!(named("control.csv"), "control.csv");
-    }
 
     #[test]
     fn a_control_files_values_are_found_once_or_not() {

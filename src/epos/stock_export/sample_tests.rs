@@ -30,7 +30,7 @@ type Read = Result<(BTreeMap<String, String>, ReadSummary), Rejection>;
 
 fn read_at(profile: &Value, path: &Path, name: &str) -> Read {
     let profile: StockProfile = serde_json::from_value(profile.clone()).unwrap();
-    let companion = profile.completeness.as_ref().and_then(|rule| companion_name(rule, name));
+    let companion = profile.completeness.as_ref().and_then(|rule| rule.companion_of(name));
     let companion = companion.map(|name| folder().join(name));
     let mut stock = BTreeMap::new();
     let mut sink = |row: &ExportRow<'_>| {

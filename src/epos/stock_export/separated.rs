@@ -114,10 +114,7 @@ impl<'p, 'f> Separated<'p, 'f> {
             if self.is_passed_over(seen, tally.rows(), places.as_ref(), heading) {
                 continue;
             }
-            if ended.claim.is_some() {
-                let text = "something follows the trailer: two exports in one file, or one written over another; let the till export again";
-                return Err(rejection("trailer_mismatch", Some(seen.at.line), text));
-            }
+            ended.refuse_more(seen.at.line)?;
             match self.kind() {
                 Kind::Header => self.take_header_record(heading),
                 Kind::Trailer => ended.claim = Some((self.claim(), seen.at.line)),

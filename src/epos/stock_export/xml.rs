@@ -47,7 +47,16 @@ struct Slot<'p> {
     times: u32,
 }
 
-impl Slot<'_> {
+impl<'p> Slot<'p> {
+    fn new(place: &'p XmlPlace) -> Self {
+        Self { place, text: String::new(), times: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.times = 0;
+    }
+
     /// Adds text. Beyond `most` bytes it is no single value.
     fn add(&mut self, text: &str, most: usize) {
         if self.text.len() + text.len() <= most {
@@ -93,11 +102,10 @@ pub(super) fn read(
 ) -> Result<Ended, Stop> {
     let mut slots = Vec::new();
     let roles = rules.roles.resolve(|_, place| -> Result<usize, Stop> {
-        slots.push(Slot { place, text: String::new(), times: 0 });
+        slots.push(Slot::new(place));
         Ok(slots.len() - 1)
     })?;
-    let beside = rules.as_of.iter().chain(&rules.trailer.count);
-    let beside = beside.map(|place| Slot { place, text: String::new(), times: 0 }).collect();
+    let beside = rules.as_of.iter().chain(&rules.trailer.count).map(Slot::new).collect();
     let reader = Reader::from_reader(BufReader::new(text));
     let mut reading = Reading {
         record_path: rules.record,
@@ -131,7 +139,7 @@ struct Reading<'p, 'f> {
     saw_record: bool,
 }
 
-impl Reading<'_, '_> {
+impl<'p> Reading<'p, '_> {
     fn run(&mut self, tally: &mut Tally<'_, '_, '_>, heading: &mut Heading) -> Result<(), Stop> {
         let config = self.reader.config_mut();
         config.expand_empty_elements = true;
@@ -168,56 +176,58 @@ impl Reading<'_, '_> {
     }
 
     fn open(&mut self, start: &BytesStart<'_>, from: u64, heading: &mut Heading) -> Result<(), Stop> {
-        if self.depth == 0 && self.root_line.is_some() {
-            return Err(self.malformed("goes on after its root element"));
-        }
-        if self.depth >= DEEPEST {
-            return Err(self.malformed("is nested too deeply for a stock export"));
-        }
         let line = self.line_at(from);
         if self.depth == 0 {
+            if self.root_line.is_some() {
+                return Err(self.malformed("goes on after its root element"));
+            }
             self.root_line = Some(line);
             heading.add(start);
-        } else {
-            self.path.push('/');
         }
-        let name = start.local_name();
-        if name.as_ref().contains('/') {
-            return Err(self.malformed("has an element whose name has a slash in it"));
-        }
-        self.path.push_str(name.as_ref());
-        if self.path.len() > LONGEST_PATH {
-            return Err(self.malformed("has names that are too long for a stock export"));
-        }
-        self.depth += 1;
+        self.step_in(start.local_name().as_ref())?;
         if self.record_from.is_none() && self.path == self.record_path {
             self.record_from = Some((self.path.len(), line));
             self.saw_record = true;
-            self.record.slots.iter_mut().for_each(|slot| {
-                slot.text.clear();
-                slot.times = 0;
-            });
+            self.record.slots.iter_mut().for_each(Slot::clear);
         }
-        let relative = self.relative();
-        let (slots, path) = match relative {
-            Some(from) => (&mut self.record.slots, self.path.get(from..).unwrap_or_default()),
-            None => (&mut self.beside, self.path.as_str()),
-        };
+        let (slots, path, most) = self.slots();
         let open = |slot: &&mut Slot<'_>| slot.place.path == path;
         for slot in slots.iter_mut().filter(open).filter(|slot| slot.place.attribute.is_none()) {
             slot.times += 1;
         }
         if slots.iter_mut().filter(open).any(|slot| slot.place.attribute.is_some()) {
-            let most = relative.map_or(LONGEST_BESIDE, |_| usize::MAX);
             let found = take_attributes(start, path, slots, most);
             found.map_err(|why| self.malformed(&why))?;
         }
         Ok(())
     }
 
-    /// Inside a record: where its relative path begins.
-    fn relative(&self) -> Option<usize> {
-        self.record_from.map(|(length, _)| self.path.len().min(length + 1))
+    /// Adds an element's name to the path.
+    fn step_in(&mut self, name: &str) -> Result<(), Stop> {
+        if name.contains('/') {
+            return Err(self.malformed("has an element whose name has a slash in it"));
+        }
+        if self.depth >= DEEPEST || self.path.len() + name.len() > LONGEST_PATH {
+            return Err(self.malformed("is nested too deeply for a stock export"));
+        }
+        if self.depth > 0 {
+            self.path.push('/');
+        }
+        self.path.push_str(name);
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// The values that may stand here, the path by which they are looked for, and how long each may be: a record is
+    /// bounded as a whole.
+    fn slots(&mut self) -> (&mut [Slot<'p>], &str, usize) {
+        match self.record_from {
+            Some((length, _)) => {
+                let from = self.path.len().min(length + 1);
+                (&mut self.record.slots, self.path.get(from..).unwrap_or_default(), usize::MAX)
+            }
+            None => (&mut self.beside, &self.path, LONGEST_BESIDE),
+        }
     }
 
     fn close(&mut self, tally: &mut Tally<'_, '_, '_>) -> Result<(), Stop> {
@@ -236,14 +246,9 @@ impl Reading<'_, '_> {
         if self.depth == 0 && !text.trim_start_matches('\u{feff}').trim().is_empty() {
             return Err(self.malformed("has text outside of its root element"));
         }
-        let relative = self.relative();
-        let (slots, path, room) = match relative {
-            // A record is bounded as a whole.
-            Some(from) => (&mut self.record.slots, self.path.get(from..).unwrap_or_default(), usize::MAX),
-            None => (&mut self.beside, self.path.as_str(), LONGEST_BESIDE),
-        };
+        let (slots, path, most) = self.slots();
         for slot in slots.iter_mut().filter(|slot| slot.place.attribute.is_none() && slot.place.path == path) {
-            slot.add(text, room);
+            slot.add(text, most);
         }
         Ok(())
     }
