@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use md5::{Digest, Md5};
 
 use super::*;
+use crate::epos::profile::Column;
 use crate::epos::{ExportFile, read_export};
 use crate::ports::{ExportRow, Says};
 
@@ -323,5 +324,22 @@ proptest::proptest! {
         let text = pieces.concat();
         let guess = of(&text, &text);
         proptest::prop_assert!(guess.profile().is_ok(), "{:?}", guess.findings);
+    }
+}
+
+#[test]
+fn a_name_that_no_profile_can_write_is_never_proposed() {
+    let items = |name: &str, attribute: &str| {
+        let item = |n: u32| format!("<{name} {attribute}='{n}' units='{}'><Code>100{n}</Code></{name}>", n * 7);
+        format!("<Stock>{}</Stock>", (1..6).map(item).collect::<String>())
+    };
+    assert!(of("stock.xml", items("Item", "id")).profile().unwrap().record_path.is_some());
+    for (name, attribute) in [("Item/@x", "id"), ("a@b", "id"), ("Item", "code/@x"), ("Item", "@")] {
+        let guessed = of("stock.xml", items(name, attribute));
+        let mut profile = guessed.profile().unwrap();
+        profile.undecided.clear();
+        profile.columns.sku.get_or_insert(Column::Name("Code".to_owned()));
+        profile.columns.quantity.get_or_insert(Column::Name("@units".to_owned()));
+        assert!(guessed.senseless.is_some() || profile.check().is_ok(), "{name} {attribute}: {:?}", profile.check());
     }
 }

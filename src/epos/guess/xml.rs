@@ -84,6 +84,7 @@ fn walk(text: &str, mut see: impl FnMut(&Path, Step)) {
     let mut path = Path::default();
     loop {
         match reader.read_event() {
+            Ok(Event::Start(start) | Event::Empty(start)) if !is_name(start.name().into_inner()) => return,
             Ok(Event::Start(start)) => {
                 if path.enter(start.name().into_inner()) {
                     see(&path, Step::Entered(attributes(&start)));
@@ -110,9 +111,15 @@ fn walk(text: &str, mut see: impl FnMut(&Path, Step)) {
     }
 }
 
+/// Can a profile name it? (The XML reader takes for a name whatever has no blank in it.)
+fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && !name.contains(['/', '@'])
+}
+
 fn attributes(start: &BytesStart<'_>) -> Vec<(String, String)> {
     let mut list = start.attributes();
     let list = list.with_checks(false).filter_map(Result::ok).take(MOST_COLUMNS);
+    let list = list.filter(|attribute| is_name(attribute.key.into_inner()));
     list.map(|attribute| (format!("@{}", attribute.key.into_inner()), attribute.value.into_owned())).collect()
 }
 
