@@ -134,6 +134,9 @@ fn several_exports_are_one_document_and_the_worst_decides_the_exit_code() {
     let reports: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, reports.as_array().unwrap().len()), (6, 2));
     assert_eq!(reports[1]["reject"]["reason"], "missing_column");
+    let (code, out, _) = desk.read(&["--format", "json", &good, "/nowhere/stock.csv"]);
+    let reports: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, reports.as_array().unwrap().len()), (4, 1));
     let (code, out, _) = desk.read(&[&good, &bad]);
     assert_eq!(code, 6);
     assert!(out.contains("good.csv: accept, 1 row(s), 1 item(s), 0 row error(s)"), "{out}");

@@ -68,7 +68,16 @@ pub(super) fn read(args: &Args, out: &mut dyn Write) -> CliResult {
     let rows = Ledger::scratch(scratch.path())?;
     let (many, mut exit) = (args.exports.len() > 1, Exit::Done);
     for (at, path) in args.exports.iter().enumerate() {
-        let reading = read_one(&profile, path, &rows)?;
+        let reading = match read_one(&profile, path, &rows) {
+            Ok(reading) => reading,
+            Err(error) => {
+                // What was printed so far stays a whole document.
+                if many && at > 0 && args.format == Format::Json {
+                    writeln!(out, "]")?;
+                }
+                return Err(error);
+            }
+        };
         if reading.outcome.is_err() {
             exit = Exit::Rejected;
         }

@@ -41,7 +41,7 @@ impl CheckedProfile {
 
     fn records(&self, sample: &str, delimiter: u8) -> Vec<StringRecord> {
         let mut reader = csv_reader(delimiter, self.profile.quote.0).from_reader(sample.as_bytes());
-        let keep = |record: &StringRecord| !is_blank(record) && !self.is_ignored(record, 0, None);
+        let keep = |record: &StringRecord| !is_blank(record) && !self.is_ignored(record, 0, None, false);
         reader.records().filter_map(Result::ok).filter(keep).take(RECORDS).collect()
     }
 

@@ -88,6 +88,11 @@ pub(super) fn first_look(
             file.seek(SeekFrom::Start(seen.length))?;
         }
     }
+    if !needs_all && seen.end_mark.is_some_and(|mark| mark + PIECE as u64 == length) {
+        // The whole tail is end marks; where they begin only the middle tells.
+        return first_look(file, Encoding::Auto, kind, md5)
+            .map(|look| FirstLook { charset: seen.charset(wanted, kind).0, ..look });
+    }
     file.seek(SeekFrom::Start(0))?;
     if seen.is_blank {
         let text = if seen.length == 0 { "the file is empty" } else { "the file has nothing but blanks" };
@@ -101,7 +106,12 @@ pub(super) fn first_look(
         return Err(rejected("wrong_file_type", format!("this is {what}, {wanted}")));
     }
     let (charset, start) = seen.charset(wanted, kind);
-    let end = if is_utf16(charset) { seen.length } else { seen.text_end };
+    if charset == Charset::Unknown {
+        let text =
+            "the XML declares an encoding that is not known; set encoding in the profile to what the till writes";
+        return Err(rejected("invalid_encoding", text.to_owned()));
+    }
+    let end = seen.end_mark.filter(|_| !is_utf16(charset)).unwrap_or(seen.length);
     let md5 = seen.md5.map(|hash| hex(&hash.finalize()));
     Ok(FirstLook { charset, start, end: end.max(start), md5 })
 }
@@ -129,17 +139,22 @@ fn stranger(head: &[u8], kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// The encoding that an XML declaration names, if it names one that is known.
-fn declared_in_xml(head: &[u8]) -> Option<Charset> {
+/// The name of the encoding in an XML declaration.
+fn declared_in_xml(head: &[u8]) -> Option<String> {
     let end = head.windows(2).position(|pair| pair == b"?>")?;
     let declaration = std::str::from_utf8(&head[..end]).ok()?.strip_prefix("<?xml")?;
     let value = declaration.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
     let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-    let name = value[1..].split(quote).next()?;
-    if name.eq_ignore_ascii_case("iso-8859-1") {
-        return Some(Charset::Latin1);
+    value[1..].split(quote).next().map(str::to_lowercase)
+}
+
+fn charset_named(name: &str) -> Option<Charset> {
+    match name.trim() {
+        "iso-8859-1" => Some(Charset::Latin1),
+        "cp850" | "ibm850" | "850" => Some(Charset::Dos(&oem_cp::code_table::DECODING_TABLE_CP850)),
+        "cp437" | "ibm437" | "437" => Some(Charset::Dos(&oem_cp::code_table::DECODING_TABLE_CP437)),
+        name => encoding_rs::Encoding::for_label(name.as_bytes()).map(Charset::Known),
     }
-    encoding_rs::Encoding::for_label(name.as_bytes()).map(Charset::Known)
 }
 
 fn is_utf16(charset: Charset) -> bool {
@@ -149,16 +164,27 @@ fn is_utf16(charset: Charset) -> bool {
 struct Seen {
     head: Vec<u8>,
     length: u64,
-    text_end: u64,
+    /// The first of DOS's end marks after all text; line ends may stand between them.
+    end_mark: Option<u64>,
     is_blank: bool,
     /// As far as it was seen, valid UTF-8; the bytes of a character that the next piece may complete.
     utf8: Option<Vec<u8>>,
+    /// Was there a character of several bytes, as only UTF-8 has them?
+    has_long_character: bool,
     md5: Option<Md5>,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { head: Vec::new(), length: 0, text_end: 0, is_blank: true, utf8: Some(Vec::new()), md5: None }
+        Self {
+            head: Vec::new(),
+            length: 0,
+            end_mark: None,
+            is_blank: true,
+            utf8: Some(Vec::new()),
+            has_long_character: false,
+            md5: None,
+        }
     }
 }
 
@@ -172,21 +198,32 @@ impl Seen {
             };
             self.is_blank = piece.iter().all(is_blank);
         }
-        if let Some(last) = piece.iter().rposition(|&byte| byte != DOS_END) {
-            self.text_end = self.length + last as u64 + 1;
-        }
+        self.find_end_mark(piece);
         self.length += piece.len() as u64;
         if let Some(open) = self.utf8.take() {
-            self.utf8 = continued(open, piece);
+            let (valid, rest) = continued(open, piece);
+            self.has_long_character |= valid;
+            self.utf8 = rest;
         }
         if let Some(md5) = &mut self.md5 {
             md5.update(piece);
         }
     }
 
+    fn find_end_mark(&mut self, piece: &[u8]) {
+        let is_text = |byte: &u8| !matches!(*byte, DOS_END | b'\r' | b'\n');
+        let behind_text = piece.iter().rposition(is_text).map(|last| last + 1);
+        if behind_text.is_some() {
+            self.end_mark = None;
+        }
+        let from = behind_text.unwrap_or(0);
+        let mark = piece[from..].iter().position(|&byte| byte == DOS_END).map(|at| self.length + (from + at) as u64);
+        self.end_mark = self.end_mark.or(mark);
+    }
+
     /// Goes on at this place; what lies between matters to no question asked.
     fn skip_to(&mut self, at: u64) {
-        (self.length, self.text_end) = (at, at);
+        self.length = at;
     }
 
     fn charset(&self, wanted: Encoding, kind: Kind) -> (Charset, u64) {
@@ -194,7 +231,10 @@ impl Seen {
             return (Charset::Known(encoding), length as u64);
         }
         let charset = match wanted {
-            Encoding::Auto if kind == Kind::Xml => declared_in_xml(&self.head).unwrap_or_else(|| self.detected()),
+            Encoding::Auto if kind == Kind::Xml => match declared_in_xml(&self.head) {
+                Some(name) => charset_named(&name).unwrap_or(Charset::Unknown),
+                None => self.detected(),
+            },
             Encoding::Auto => self.detected(),
             Encoding::Utf8 => Charset::Known(encoding_rs::UTF_8),
             Encoding::Utf16Le => Charset::Known(encoding_rs::UTF_16LE),
@@ -219,30 +259,38 @@ impl Seen {
         }
         match &self.utf8 {
             Some(open) if open.is_empty() => Charset::Known(encoding_rs::UTF_8),
+            // It was UTF-8 so far: broken off or damaged, and to be refused with the line rather than read as another.
+            Some(_) | None if self.has_long_character => Charset::Known(encoding_rs::UTF_8),
             Some(_) | None => Charset::Known(encoding_rs::WINDOWS_1252),
         }
     }
 }
 
-/// Is the text still valid UTF-8 with this piece? If so, the bytes of a character that is still open.
-fn continued(mut open: Vec<u8>, mut piece: &[u8]) -> Option<Vec<u8>> {
+/// Goes on checking UTF-8 with this piece. Was there a whole character of several bytes? And if all is still valid: the
+/// bytes of a character that is still open.
+fn continued(mut open: Vec<u8>, mut piece: &[u8]) -> (bool, Option<Vec<u8>>) {
+    let mut has_long = false;
     while !open.is_empty() && !piece.is_empty() {
         open.push(piece[0]);
         piece = &piece[1..];
         match std::str::from_utf8(&open) {
-            Ok(_) => open.clear(),
-            Err(error) if error.error_len().is_some() => return None,
+            Ok(_) => {
+                has_long = true;
+                open.clear();
+            }
+            Err(error) if error.error_len().is_some() => return (has_long, None),
             Err(_) => {}
         }
     }
     if piece.is_empty() {
-        return Some(open);
+        return (has_long, Some(open));
     }
     let valid = encoding_rs::Encoding::utf8_valid_up_to(piece);
+    has_long |= !piece[..valid].is_ascii();
     let rest = &piece[valid..];
     match std::str::from_utf8(rest) {
-        Err(error) if error.error_len().is_some() => None,
-        Ok(_) | Err(_) => Some(rest.to_vec()),
+        Err(error) if error.error_len().is_some() => (has_long, None),
+        Ok(_) | Err(_) => (has_long, Some(rest.to_vec())),
     }
 }
 
@@ -281,7 +329,7 @@ mod tests {
         text.extend_from_slice("ëë".as_bytes());
         assert_eq!(look(&text).charset, Charset::Known(encoding_rs::UTF_8));
         text.push(0xeb);
-        assert_eq!(look(&text).charset, Charset::Known(encoding_rs::WINDOWS_1252));
+        assert_eq!(look(&text).charset, Charset::Known(encoding_rs::UTF_8), "damaged UTF-8, to be refused as such");
     }
 
     #[test]

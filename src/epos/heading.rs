@@ -18,6 +18,8 @@ use crate::ports::ReadSummary;
 pub(super) const LONGEST_HEADING: usize = 4096;
 /// Longest text read as a time, in characters.
 const LONGEST_TIME: usize = 100;
+/// Years in which an export may have been made.
+const CENTURY: std::ops::Range<i16> = 2000..2100;
 /// Most bytes between a date and its time (`;`, a line end and a key).
 const DATE_TO_TIME: usize = 40;
 
@@ -165,11 +167,13 @@ fn check_time(pattern: &str) -> Result<(), ProfileError> {
     }
 }
 
-/// Reads a local time by a pattern that may begin and end with `*`.
+/// Reads a local time by a pattern that may begin and end with `*`. Where it fits several times, it tells none.
 fn read_time(pattern: &str, text: &str) -> Option<DateTime> {
     let (core, open_start, open_end) = (pattern.trim_matches('*'), pattern.starts_with('*'), pattern.ends_with('*'));
     let starts = text.char_indices().map(|(at, _)| at).take_while(|at| open_start || *at == 0);
-    starts.filter_map(|at| read_time_at(core, &text[at..], open_end)).next()
+    let mut found = starts.filter_map(|at| read_time_at(core, &text[at..], open_end));
+    let first = found.next()?;
+    found.all(|other| other == first).then_some(first)
 }
 
 fn read_time_at(core: &str, text: &str, open_end: bool) -> Option<DateTime> {
@@ -177,7 +181,8 @@ fn read_time_at(core: &str, text: &str, open_end: bool) -> Option<DateTime> {
     if !open_end && !text[read..].trim().is_empty() {
         return None;
     }
-    let date = told.to_date().ok()?;
+    // Digits of something else may look like a year long gone or to come.
+    let date = told.to_date().ok().filter(|date| CENTURY.contains(&date.year()))?;
     // A date only: the export began at some time of that day, so not before its first moment.
     let time = if told.hour().is_some() { told.to_time().ok()? } else { Time::midnight() };
     Some(date.to_datetime(time))
@@ -208,7 +213,7 @@ fn date_at(bytes: &[u8]) -> Option<(Date, &[u8])> {
     let after = |rest: &'_ [u8]| mark.is_none_or(|mark| rest.first() == Some(&mark));
     let skip = usize::from(mark.is_some());
     let (month, rest) = number_at(&rest[skip..], 2)?;
-    if !after(rest) || !(2000..2100).contains(&year) {
+    if !after(rest) || !CENTURY.contains(&year) {
         return None;
     }
     let (day, rest) = number_at(&rest[skip..], 2)?;
@@ -301,6 +306,14 @@ mod tests {
         ] {
             assert_eq!(read(pattern, text).as_deref(), wanted, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn a_pattern_that_fits_two_times_tells_none() {
+        let read = |pattern: &str, text: &str| read_time(pattern, text).map(|at| at.to_string());
+        assert_eq!(read("*%Y%m%d*", "20260314_20260315.csv"), None);
+        assert_eq!(read("*%Y%m%d*", "STK_20260101101000.csv").as_deref(), Some("2026-01-01T00:00:00"));
+        assert_eq!(read("*_%Y%m%d*", "x_20260314_y.csv").as_deref(), Some("2026-03-14T00:00:00"));
     }
 
     #[test]

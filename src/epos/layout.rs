@@ -78,6 +78,9 @@ impl StockProfile {
     pub(super) fn layout(&self) -> Result<Layout, ProfileError> {
         self.check_trailer_keys()?;
         let (roles, trailer) = (self.roles()?, self.trailer.clone().unwrap_or_default());
+        if roles.counts_twice() {
+            return wrong("columns.quantity", "names the same place twice, or the SKU's");
+        }
         match self.kind {
             Kind::Csv => self.separated(roles, &trailer),
             Kind::Fixed => self.fixed(&roles, &trailer),
@@ -149,6 +152,10 @@ impl StockProfile {
         }
         let count = trailer.count_attribute.as_ref();
         let count = count.map(|path| xml_place("trailer.count_attribute", path)).transpose()?;
+        if count.as_ref().is_some_and(|place| place.path.is_empty()) {
+            let what = "has no element; write the path from the root on, as in \"StockExport/@count\"";
+            return wrong("trailer.count_attribute", what);
+        }
         Ok(Layout::Xml {
             record,
             roles: roles.resolve(xml_column)?,
@@ -175,11 +182,17 @@ impl StockProfile {
             Kind::Csv | Kind::Fixed | Kind::Xml => None,
         };
         let has_mark = self.record_types.as_ref().is_some_and(|types| types.trailer.is_some());
+        let proves_nothing =
+            !fields && !spans && self.record_types.as_ref().is_some_and(|types| types.detail.is_none());
         match (foreign, self.kind) {
             (Some(what), _) => wrong("trailer", what),
             (None, Kind::Csv | Kind::Fixed) if !has_mark => {
                 wrong("record_types.trailer", "is missing: it tells the trailer from an item")
             }
+            (None, Kind::Csv | Kind::Fixed) if proves_nothing => wrong(
+                "trailer",
+                "could be an item that begins like it; say where its count or sum stands, or give record_types.detail",
+            ),
             (None, Kind::Csv | Kind::Fixed | Kind::Xml) => Ok(()),
         }
     }
@@ -227,7 +240,7 @@ fn xml_place(key: &'static str, text: &str) -> Result<XmlPlace, ProfileError> {
         Some((path, attribute)) => (path.trim_end_matches('/'), Some(attribute.to_owned())),
         None => (text, None),
     };
-    let is_name = |name: &str| !name.trim().is_empty() && !name.contains('@');
+    let is_name = |name: &str| !name.trim().is_empty() && !name.contains('@') && name != "." && name != "..";
     let is_path = path.split('/').all(is_name) || (path.is_empty() && attribute.is_some());
     if !is_path || attribute.as_deref().is_some_and(|name| !is_name(name) || name.contains('/')) {
         return wrong(key, format!("{text:?} is no path; write it like \"Stock/OnHand\" or \"Stock/@units\""));

@@ -54,6 +54,21 @@ impl NumberStyle {
         if self.is_in_range(quantity) { Ok(quantity) } else { Err(NotANumber::OutOfRange) }
     }
 
+    /// Could this text, which is no number, be the beginning of one?
+    pub(super) fn may_go_on(&self, text: &str) -> bool {
+        let is_of_numbers = |c: char| {
+            let is_space = matches!(c, ' ' | '\u{a0}' | '\u{202f}') && (self.thousands == Some(' ') || self.cr_dr);
+            let is_letter = self.cr_dr && matches!(c, 'C' | 'c' | 'R' | 'r' | 'D' | 'd');
+            c.is_ascii_digit()
+                || c == self.decimal
+                || Some(c) == self.thousands
+                || "-(".contains(c)
+                || is_space
+                || is_letter
+        };
+        text.chars().all(is_of_numbers)
+    }
+
     fn is_plainly_in_range(&self, number: i64) -> bool {
         self.plain_range.as_ref().is_some_and(|range| range.contains(&number))
     }

@@ -5,7 +5,7 @@
 
 use super::layout::Layout;
 use super::number::{NumberStyle, whole_numbers};
-use super::profile::{DecimalMark, Header, Kind, Negative, StockProfile};
+use super::profile::{DecimalMark, Header, IgnoreRow, Kind, Negative, StockProfile};
 use super::profile_words::{Column, Delimiter};
 use crate::ports::Duplicates;
 
@@ -66,6 +66,8 @@ impl StockProfile {
     fn check_foreign_keys(&self) -> Result<(), ProfileError> {
         let (is_csv, is_xml) = (self.kind == Kind::Csv, self.kind == Kind::Xml);
         let by_names = self.header == Header::FindByNames;
+        let is_for_csv = |rule: &IgnoreRow| matches!(rule, IgnoreRow::RepeatedHeader | IgnoreRow::SingleFieldLine);
+        let for_csv_only = self.ignore_rows.iter().any(is_for_csv);
         let foreign = [
             ("record_path", !is_xml && self.record_path.is_some(), "is for XML"),
             ("record_types", is_xml && self.record_types.is_some(), "are not for XML"),
@@ -73,6 +75,11 @@ impl StockProfile {
             ("expected_fields", !is_csv && self.expected_fields.is_some(), "is for csv"),
             ("end_marker", is_xml && self.end_marker.is_some(), "is not for XML, which ends with its root element"),
             ("ignore_rows", is_xml && !self.ignore_rows.is_empty(), "are not for XML"),
+            (
+                "ignore_rows",
+                !is_csv && for_csv_only,
+                "has a rule for csv only; in fixed width use \"starts-with:TEXT\"",
+            ),
             ("comment", is_xml && self.comment.is_some(), "is not for XML"),
             ("skip_lines", is_xml && self.skip_lines > 0, "is not for XML"),
         ];
@@ -113,8 +120,9 @@ impl StockProfile {
             }
             (None, None) => wrong("completeness", "names neither control_file nor marker_file"),
             (Some(name), None) | (None, Some(name)) => {
-                let is_plain = !name.trim().is_empty() && !name.contains(['/', '\\', ':']) && name != "..";
-                if is_plain { Ok(()) } else { wrong("completeness", "must be a file name without folder") }
+                let is_plain = !name.trim().is_empty() && !name.contains(['/', '\\', ':', '*', '?']) && name != "..";
+                let what = "must be a file name without folder; {name} stands for the export's, {stem} for it without its ending";
+                if is_plain { Ok(()) } else { wrong("completeness", what) }
             }
         }
     }

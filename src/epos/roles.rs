@@ -41,6 +41,15 @@ impl<P> Roles<P> {
         })
     }
 
+    /// Is one place meant as two of SKU and quantities? Then units would be counted twice.
+    pub(super) fn counts_twice(&self) -> bool
+    where
+        P: PartialEq,
+    {
+        let is_again = |(at, place): (usize, &P)| *place == self.sku || self.quantities[..at].contains(place);
+        self.quantities.iter().enumerate().any(is_again)
+    }
+
     /// All places, the SKU's first.
     pub(super) fn all(&self) -> impl Iterator<Item = &P> {
         let optional = [&self.branch, &self.action, &self.ordinal];

@@ -6,7 +6,7 @@
 use csv::StringRecord;
 
 use super::number::NotANumber;
-use super::profile::{Action, BlankQuantity, Branch, IgnoreRow, SkuScientific, SpreadsheetTextGuard};
+use super::profile::{Action, BlankQuantity, Branch, IgnoreRow, Kind, SkuScientific, SpreadsheetTextGuard};
 use super::profile_check::CheckedProfile;
 use super::roles::Roles;
 use crate::domain::Quantity;
@@ -44,15 +44,15 @@ pub(super) struct Meaning<'r> {
 pub(super) enum RowFault {
     /// It is another branch's, with this quantity, if it can be read.
     OtherBranch(Option<Quantity>),
-    /// It is in error.
-    Error { sku: Option<String>, reason: &'static str, text: String },
+    /// It is in error. `may_go_on`: more bytes could put it right, if the file breaks off here.
+    Error { sku: Option<String>, reason: &'static str, text: String, may_go_on: bool },
 }
 
 impl RowFault {
     fn new(sku: Option<&str>, reason: &'static str, text: String) -> Self {
         // The whole SKU: other rows of the item are told by it. What is too long for one is none.
         let whole = |sku: &str| if sku.len() > LONGEST_SKU { shortened(sku) } else { sku.to_owned() };
-        Self::Error { sku: sku.map(whole), reason, text }
+        Self::Error { sku: sku.map(whole), reason, text, may_go_on: true }
     }
 }
 
@@ -141,8 +141,13 @@ impl CheckedProfile {
         }
         self.numbers.read(text).map_err(|error| match error {
             NotANumber::NotNumeric => {
-                let text = format!("quantity {:?} is not a number", shortened(text));
-                RowFault::new(Some(sku), "quantity_not_numeric", text)
+                let wrong = format!("quantity {:?} is not a number", shortened(text));
+                match RowFault::new(Some(sku), "quantity_not_numeric", wrong) {
+                    RowFault::Error { sku, reason, text: wrong, may_go_on: _ } => {
+                        RowFault::Error { sku, reason, text: wrong, may_go_on: self.numbers.may_go_on(text) }
+                    }
+                    other @ RowFault::OtherBranch(_) => other,
+                }
             }
             NotANumber::OutOfRange => out_of_range(sku, text),
         })
@@ -150,11 +155,17 @@ impl CheckedProfile {
 
     fn check_sku(&self, sku: &str, is_quoted: impl Fn() -> bool) -> Result<(), RowFault> {
         let wrong = |reason, text: &str| Err(RowFault::new(Some(sku), reason, text.to_owned()));
-        if sku.is_empty() {
+        if sku.trim().is_empty() {
             return Err(RowFault::new(None, "sku_missing", "the SKU is empty".to_owned()));
         }
         if sku.len() > LONGEST_SKU {
             return wrong("sku_missing", "what stands in the SKU's place is too long for one: a damaged row");
+        }
+        if self.still_quoted(sku) {
+            return wrong(
+                "wrong_field_count",
+                "the SKU still stands in quotation marks: a blank before them makes them part of it",
+            );
         }
         let is_plain = || sku.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_plain() && sku.chars().any(|c| c.is_control() || c == '\u{fffd}') {
@@ -172,6 +183,15 @@ impl CheckedProfile {
         Ok(())
     }
 
+    /// Is it a quoted text that was not read as one?
+    fn still_quoted(&self, sku: &str) -> bool {
+        let quote = self.profile.quote.0.filter(|_| self.profile.kind == Kind::Csv);
+        quote.is_some_and(|quote| {
+            let bytes = sku.as_bytes();
+            bytes.len() > 1 && bytes.first() == Some(&quote) && bytes.last() == Some(&quote)
+        })
+    }
+
     /// The field without the blanks and text guards that the profile takes off.
     pub(super) fn trimmed<'t>(&self, text: &'t str) -> &'t str {
         let bytes = text.as_bytes();
@@ -183,22 +203,29 @@ impl CheckedProfile {
         }
     }
 
-    /// Is this line of a fixed-width file no data, by the profile's rules?
-    pub(super) fn is_ignored_line(&self, line: &str) -> bool {
+    /// Is this line of a fixed-width file no data, by the profile's rules? `sku` is what stands in the SKU's place.
+    pub(super) fn is_ignored_line(&self, line: &str, sku: &str) -> bool {
         let start = line.trim_start();
         let is_comment = self.profile.comment.as_ref().is_some_and(|comment| start.starts_with(comment.as_str()));
         is_comment
             || self.profile.ignore_rows.iter().any(|rule| match rule {
                 IgnoreRow::StartsWith(text) => start.starts_with(text.as_str()),
-                IgnoreRow::SkuEmptyAndDescriptionContains(_)
-                | IgnoreRow::RepeatedHeader
-                | IgnoreRow::SingleFieldLine => false,
+                IgnoreRow::SkuEmptyAndDescriptionContains(text) => sku.trim().is_empty() && line.contains(text),
+                // The check refuses these for fixed width.
+                IgnoreRow::RepeatedHeader | IgnoreRow::SingleFieldLine => false,
             })
     }
 
     /// Is this record no data, by the profile's rules?
-    pub(super) fn is_ignored(&self, record: &StringRecord, sku: usize, header: Option<&StringRecord>) -> bool {
+    pub(super) fn is_ignored(
+        &self,
+        record: &StringRecord,
+        sku: usize,
+        header: Option<&StringRecord>,
+        first_is_quoted: bool,
+    ) -> bool {
         if let Some(comment) = &self.profile.comment
+            && !first_is_quoted
             && field(record, 0).trim_start().starts_with(comment.as_str())
         {
             return true;
@@ -206,7 +233,7 @@ impl CheckedProfile {
         self.profile.ignore_rows.iter().any(|rule| match rule {
             IgnoreRow::RepeatedHeader => header.is_some_and(|header| is_same_row(record, header)),
             IgnoreRow::SingleFieldLine => record.len() == 1,
-            IgnoreRow::StartsWith(text) => field(record, 0).trim_start().starts_with(text.as_str()),
+            IgnoreRow::StartsWith(text) => !first_is_quoted && field(record, 0).trim_start().starts_with(text.as_str()),
             IgnoreRow::SkuEmptyAndDescriptionContains(text) => {
                 field(record, sku).trim().is_empty() && (0..record.len()).any(|at| field(record, at).contains(text))
             }

@@ -63,7 +63,7 @@ pub fn read_export(
 ) -> Result<ReadSummary, ReadError> {
     read(profile, export, sink).map_err(|stop| match stop {
         Stop::Io(source) => ReadError::Io { path: export.path.to_owned(), source },
-        Stop::Text(fault) => ReadError::Rejected(text_fault(profile, fault)),
+        Stop::Text(fault) => ReadError::Rejected(text_fault(fault)),
         Stop::Rejected(rejection) => ReadError::Rejected(rejection),
         Stop::Sink(source) => ReadError::Sink(source),
     })
@@ -205,7 +205,7 @@ impl From<io::Error> for Stop {
 }
 
 /// What is wrong with a text, as the reason to reject the file.
-fn text_fault(profile: &CheckedProfile, fault: TextFault) -> Rejection {
+fn text_fault(fault: TextFault) -> Rejection {
     let (reason, line, text) = match fault {
         TextFault::InvalidEncoding { line } => (
             "invalid_encoding",
@@ -215,18 +215,18 @@ fn text_fault(profile: &CheckedProfile, fault: TextFault) -> Rejection {
         TextFault::Nul { line } => {
             ("nul_bytes", Some(line), "has a NUL character; the file is damaged, or its encoding is UTF-16".to_owned())
         }
-        TextFault::RecordTooLong if profile.profile.kind == Kind::Csv && profile.profile.quote.0.is_some() => (
+        TextFault::RecordTooLong { in_quotes: true } => (
             "unterminated_quote",
             None,
             format!(
                 "a record is longer than {LONGEST_RECORD} bytes: a quotation mark is never closed, or this is no table"
             ),
         ),
-        TextFault::RecordTooLong => (
+        TextFault::RecordTooLong { in_quotes: false } => (
             "wrong_file_type",
             None,
             format!(
-                "a record is longer than {LONGEST_RECORD} bytes: this is no stock export; correct kind in the profile"
+                "a record is longer than {LONGEST_RECORD} bytes: this is no stock export, or the profile's kind is wrong"
             ),
         ),
     };
@@ -239,9 +239,10 @@ fn rejection(reason: &str, line: Option<u64>, text: impl Into<String>) -> Stop {
 
 fn quotes(profile: &CheckedProfile, delimiter: u8) -> Option<QuoteTracker> {
     let tracker = QuoteTracker::new(profile.profile.quote.0?, delimiter);
+    let starts_count = profile.profile.comment.is_some() || !profile.profile.ignore_rows.is_empty();
     Some(match profile.profile.sku_scientific {
-        SkuScientific::RowError => tracker,
-        SkuScientific::AcceptIfQuoted => tracker.noting_quoted_fields(),
+        SkuScientific::RowError if !starts_count => tracker,
+        SkuScientific::RowError | SkuScientific::AcceptIfQuoted => tracker.noting_quoted_fields(),
     })
 }
 

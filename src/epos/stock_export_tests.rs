@@ -285,6 +285,21 @@ fn a_profile_that_cannot_work_names_its_key() {
         ("columns = { sku = 1, quantity = 2 }\nas_of = { from = \"header\", pattern = \"H,*%Y%m%d\" }", "as_of"),
         ("columns = { sku = 1, quantity = 2, as_of = 3 }", "columns.as_of"),
         ("columns = { sku = 1, quantity = 2 }\nsequence = { from = \"name\", pattern = \"x\" }", "sequence"),
+        (
+            "columns = { sku = 1, quantity = 2 }\nrecord_types = { trailer = \"T\" }\ntrailer = { required = true }",
+            "trailer",
+        ),
+        ("columns = { sku = 1, quantity = 2 }\ncompleteness = { marker_file = \"*.ok\" }", "completeness"),
+        ("columns = { sku = [1, 2], quantity = [1, 2] }\nkind = \"fixed\"", "columns.quantity"),
+        (
+            "columns = { sku = [1, 2], quantity = [3, 4] }\nkind = \"fixed\"\nignore_rows = [\"repeated-header\"]",
+            "ignore_rows",
+        ),
+        ("columns = { sku = \"@a\", quantity = \"./b\" }\nkind = \"xml\"\nrecord_path = \"a/b\"", "columns.quantity"),
+        (
+            "columns = { sku = \"@a\", quantity = \"b\" }\nkind = \"xml\"\nrecord_path = \"a/b\"\ntrailer = { count_attribute = \"@n\" }",
+            "trailer.count_attribute",
+        ),
         ("columns = { sku = 1, quantity = 2 }\nundecided = [\"columns.sku\"]", "undecided"),
         ("columns = { sku = 1, quantity = 2 }\ndecimal = \",\"\nthousands = \",\"", "thousands"),
         ("columns = { sku = 1, quantity = 2 }\nbranch = { mode = \"only\", codes = [\"2\"] }", "columns.branch"),

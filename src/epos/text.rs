@@ -29,6 +29,8 @@ pub(super) enum Charset {
     Latin1,
     /// A DOS code page: the characters of the bytes from 128 on.
     Dos(&'static [char; 128]),
+    /// Declared under a name that nobody knows: never read.
+    Unknown,
 }
 
 /// What is wrong with a text.
@@ -36,7 +38,7 @@ pub(super) enum Charset {
 pub(super) enum TextFault {
     InvalidEncoding { line: u64 },
     Nul { line: u64 },
-    RecordTooLong,
+    RecordTooLong { in_quotes: bool },
 }
 
 impl fmt::Display for TextFault {
@@ -44,7 +46,7 @@ impl fmt::Display for TextFault {
         match self {
             Self::InvalidEncoding { line } => write!(f, "line {line} has bytes that are invalid in the encoding"),
             Self::Nul { line } => write!(f, "line {line} has a NUL character"),
-            Self::RecordTooLong => write!(f, "a record is longer than {LONGEST_RECORD} bytes"),
+            Self::RecordTooLong { .. } => write!(f, "a record is longer than {LONGEST_RECORD} bytes"),
         }
     }
 }
@@ -87,7 +89,7 @@ impl<R: Read> CleanText<R> {
     pub(super) fn new(source: R, charset: Charset, to_skip: u64, quotes: Option<QuoteTracker>) -> Self {
         let decoder = match charset {
             Charset::Known(encoding) => Some(encoding.new_decoder_without_bom_handling()),
-            Charset::Latin1 | Charset::Dos(_) => None,
+            Charset::Latin1 | Charset::Dos(_) | Charset::Unknown => None,
         };
         Self {
             source,
@@ -187,7 +189,7 @@ impl<R: Read> CleanText<R> {
         }
         self.made += self.clean.len() as u64;
         if self.made.saturating_sub(self.record_start) > LONGEST_RECORD + 4 * PIECE as u64 {
-            return Err(io::Error::other(TextFault::RecordTooLong));
+            return Err(io::Error::other(TextFault::RecordTooLong { in_quotes: self.is_quote_open() }));
         }
         Ok(())
     }
@@ -203,12 +205,18 @@ impl<R: Read> CleanText<R> {
 
     /// Decodes the piece that was read; an empty one ends the text.
     fn decode(&mut self, read: usize) -> io::Result<()> {
+        if self.charset == Charset::Known(encoding_rs::WINDOWS_1252)
+            && let Some(at) = not_in_windows_1252(&self.raw[..read])
+        {
+            let line = self.lines + memchr::memchr_iter(b'\n', &self.raw[..at]).count() as u64 + 1;
+            return Err(io::Error::other(TextFault::InvalidEncoding { line }));
+        }
         let mut from = 0;
         loop {
             let Some(decoder) = &mut self.decoder else {
                 let written = match self.charset {
                     Charset::Dos(table) => decode_dos(&self.raw[..read], table, &mut self.decoded),
-                    Charset::Known(_) | Charset::Latin1 => {
+                    Charset::Known(_) | Charset::Latin1 | Charset::Unknown => {
                         encoding_rs::mem::convert_latin1_to_utf8(&self.raw[..read], &mut self.decoded)
                     }
                 };
@@ -273,6 +281,12 @@ impl<R: Read> CleanText<R> {
             self.to_skip -= u64::from(end.is_some());
         }
     }
+}
+
+/// The first byte that Windows-1252 does not use. (The library, made for the web, takes them for control characters.)
+fn not_in_windows_1252(bytes: &[u8]) -> Option<usize> {
+    let first = memchr::memchr3(0x81, 0x8d, 0x8f, bytes);
+    memchr::memchr2(0x90, 0x9d, &bytes[..first.unwrap_or(bytes.len())]).or(first)
 }
 
 /// Decodes a DOS code page; `to` has room for three bytes each, which all their characters need at most.
@@ -358,7 +372,7 @@ mod tests {
     fn an_endless_record_is_a_fault_and_not_a_memory_hog() {
         let mut text = CleanText::new(io::repeat(b'x'), UTF8, 0, None);
         let copied = io::copy(&mut text, &mut io::sink()).unwrap_err();
-        assert_eq!(copied.get_ref().unwrap().downcast_ref(), Some(&TextFault::RecordTooLong));
+        assert_eq!(copied.get_ref().unwrap().downcast_ref(), Some(&TextFault::RecordTooLong { in_quotes: false }));
         assert!(text.clean.capacity() < 8 * PIECE);
     }
 }

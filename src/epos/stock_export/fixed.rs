@@ -2,7 +2,7 @@
 //!
 //! Promises: spans count characters, not bytes; a line that ends before its values do is an error or a cut, and never
 //! gives part of a number for a number. Blanks that an editor took off a line's end are put up with where the line has
-//! its line end and no digit can be missing.
+//! its line end and no digit can be missing: of an SKU, and of a sign behind a number.
 
 use std::io::{BufRead, BufReader};
 
@@ -74,14 +74,8 @@ impl Line<'_> {
         if !roles.quantities.contains(&place) {
             return place.from + 1;
         }
-        let signed_behind = self.profile.profile.negative.0.contains(&Negative::TrailingMinus);
-        let implied = self.profile.profile.implied_decimals.is_some_and(|places| places > 0);
-        match (implied, signed_behind) {
-            // With implied decimals a digit less is another number: only the blank of the sign may be gone.
-            (true, true) => place.to - 1,
-            (true, false) => place.to,
-            (false, _) => place.from + 1,
-        }
+        // A digit less is another number: only the blank of a sign behind it may be gone.
+        place.to - usize::from(self.profile.profile.negative.0.contains(&Negative::TrailingMinus))
     }
 }
 
@@ -111,7 +105,7 @@ pub(super) fn read(
             ended.is_closed = true;
             break;
         }
-        if text.trim().is_empty() || profile.is_ignored_line(text) {
+        if text.trim().is_empty() || profile.is_ignored_line(text, cut_out(text, rules.roles.sku)) {
             heading.add(text);
             continue;
         }

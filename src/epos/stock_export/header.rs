@@ -23,19 +23,20 @@ pub(super) struct Place {
     pub(super) fields: usize,
 }
 
-/// What the search for the header came to.
-pub(super) struct Found {
-    /// `None`: the first row of items tells.
-    pub(super) places: Option<Place>,
-    /// A record that was read and is no part of the header.
-    pub(super) pending: Option<Seen>,
+/// What a record could be.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    could_be_item: bool,
+    could_be_names: bool,
+    /// Its SKU has a digit, which names of columns hardly have.
+    is_coded: bool,
 }
 
 impl Separated<'_, '_> {
-    pub(super) fn find_header(&mut self, heading: &mut Heading) -> Result<Found, Stop> {
+    pub(super) fn find_header(&mut self, heading: &mut Heading) -> Result<Option<Place>, Stop> {
         let has_names = self.rules.roles.all().any(|column| matches!(column, Column::Name(_)));
         match (self.profile.profile.header, has_names) {
-            (Header::None, _) => Ok(Found { places: None, pending: None }),
+            (Header::None, _) => Ok(None),
             (Header::Auto, false) => self.header_or_item(heading),
             (Header::FirstRow, _) => self.header_where(heading, |_| true),
             (Header::FindByNames, _) | (Header::Auto, true) => {
@@ -44,19 +45,19 @@ impl Separated<'_, '_> {
         }
     }
 
-    fn header_where(&mut self, heading: &mut Heading, is_it: impl Fn(&Self) -> bool) -> Result<Found, Stop> {
+    fn header_where(&mut self, heading: &mut Heading, is_it: impl Fn(&Self) -> bool) -> Result<Option<Place>, Stop> {
         let mut first_row = None;
         for _ in 0..HEADER_WITHIN {
             let Some(seen) = self.next_record()? else { break };
             let is_separator = seen.at.line == 1 && self.is_separator_line();
-            let is_passed = is_blank(&self.record) || is_separator || self.profile.is_ignored(&self.record, 0, None);
+            let is_passed = is_blank(&self.record) || is_separator || self.is_ignored(0);
             if is_passed || !is_it(self) {
                 first_row = first_row.or((!is_passed).then_some(seen.at.line));
                 heading.add(&self.line());
                 continue;
             }
             self.header = Some(self.record.clone());
-            return Ok(Found { places: Some(self.place_in_header(seen.at)?), pending: None });
+            return self.place_in_header(seen.at).map(Some);
         }
         let (sku, quantity) = (&self.rules.roles.sku, self.rules.roles.quantities.first());
         let text = match quantity {
@@ -67,39 +68,44 @@ impl Separated<'_, '_> {
         Err(rejection("missing_column", line, format!("{text}; compare the profile's columns with the file")))
     }
 
-    /// Columns by number, and nobody says whether the first row has their names.
-    fn header_or_item(&mut self, heading: &mut Heading) -> Result<Found, Stop> {
-        let Some(first) = self.first_detail(heading)? else { return Ok(Found { places: None, pending: None }) };
-        if self.kind() == Kind::Trailer {
-            return Ok(Found { places: None, pending: Some(first) });
+    /// Columns by number, and nobody says whether the first row has their names: its own values and those of the row
+    /// below it must leave no doubt.
+    fn header_or_item(&mut self, heading: &mut Heading) -> Result<Option<Place>, Stop> {
+        let Some(first) = self.next_item(heading)? else { return Ok(None) };
+        let (is_trailer, at) = (self.kind() == Kind::Trailer, first.at);
+        if is_trailer {
+            self.put_back(first);
+            return Ok(None);
         }
-        let place = self.place_of_first_row(first.at)?;
-        let quantities = self.quantities(&place);
-        let reads = |text: &String| text.is_empty() || self.profile.numbers.read(text).is_ok();
-        if quantities.iter().all(reads) {
-            return Ok(Found { places: Some(place), pending: Some(first) });
+        let place = self.place_of_first_row(at)?;
+        let (names, top) = (self.record.clone(), self.look(&place));
+        let top_read = self.taken(first);
+        let second = self.next_item(heading)?;
+        let below = second.filter(|_| self.kind() != Kind::Trailer).map(|_| self.look(&place));
+        if let Some(second) = second {
+            self.put_back(second);
         }
-        let is_word =
-            |text: &str| text.chars().any(char::is_alphabetic) && !text.contains(|c: char| c.is_ascii_digit());
-        let looks_like_names =
-            is_word(field(&self.record, place.roles.sku)) && quantities.iter().all(|text| is_word(text));
-        let names = self.record.clone();
-        if looks_like_names
-            && let Some(second) = self.first_detail(heading)?
-            && field(&self.record, place.roles.sku).contains(|c: char| c.is_ascii_digit())
-            && self.quantities(&place).iter().all(|text| self.profile.numbers.read(text).is_ok())
-        {
+        let is_header = match below {
+            Some(below) => top.could_be_names && below.could_be_item && below.is_coded,
+            None => false,
+        };
+        if is_header && !top.could_be_item {
             self.header = Some(names);
-            return Ok(Found { places: Some(place), pending: Some(second) });
+            return Ok(Some(place));
+        }
+        if top.could_be_item && !is_header {
+            self.put_back_first(top_read);
+            return Ok(Some(place));
         }
         let text = "the first row may have the columns' names, or be an item whose quantity is no number; set header to \"first-row\" or \"none\" in the profile";
-        Err(rejection("ambiguous_format", Some(first.at.line), text))
+        Err(rejection("ambiguous_format", Some(at.line), text))
     }
 
-    fn first_detail(&mut self, heading: &mut Heading) -> Result<Option<Seen>, Stop> {
+    /// Reads on to the next record that is neither passed over nor a header record.
+    fn next_item(&mut self, heading: &mut Heading) -> Result<Option<Seen>, Stop> {
         while let Some(seen) = self.next_record()? {
             let is_separator = seen.at.line == 1 && self.is_separator_line();
-            if is_blank(&self.record) || is_separator || self.profile.is_ignored(&self.record, 0, None) {
+            if is_blank(&self.record) || is_separator || self.is_ignored(0) {
                 heading.add(&self.line());
                 continue;
             }
@@ -109,6 +115,22 @@ impl Separated<'_, '_> {
             }
         }
         Ok(None)
+    }
+
+    /// What the present record could be, by the values in these places.
+    fn look(&self, place: &Place) -> Look {
+        let has_digit = |text: &str| text.contains(|c: char| c.is_ascii_digit());
+        let is_word = |text: &str| text.chars().any(char::is_alphabetic) && !has_digit(text);
+        let (sku, quantities) = (field(&self.record, place.roles.sku), self.quantities(place));
+        let reads = |text: &String| text.is_empty() || self.profile.numbers.read(text).is_ok();
+        let could_be_item = quantities.iter().all(reads);
+        // A branch's number may well stand as a name above its quantities.
+        let could_be_names = is_word(sku) && (could_be_item || quantities.iter().all(|text| is_word(text)));
+        Look {
+            could_be_item,
+            could_be_names: could_be_names && !quantities.iter().all(String::is_empty),
+            is_coded: has_digit(sku),
+        }
     }
 
     fn quantities(&self, place: &Place) -> Vec<String> {
@@ -133,6 +155,10 @@ impl Separated<'_, '_> {
 
     fn place(&self, fields: usize, at: At) -> Result<Place, Stop> {
         let roles = self.rules.roles.resolve(|_, column| self.position(column, at))?;
+        if roles.counts_twice() {
+            let text = "two of the profile's columns are one and the same in this file; correct columns in the profile";
+            return Err(rejection("ambiguous_format", Some(at.line), text));
+        }
         let needed = roles.all().map(|at| at + 1).max().unwrap_or(0);
         Ok(Place { fields: fields.max(needed), roles })
     }

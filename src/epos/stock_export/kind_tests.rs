@@ -69,8 +69,10 @@ fn fixed_width_counts_characters_and_never_reads_part_of_a_number() {
         let text = &"A2   Tea  00345"[..cut];
         assert!(read(FIXED, &format!("A1   Tea  00012\n{text}")).is_err(), "{text}");
     }
-    // A whole line may have lost the blanks at its end, but no digit.
-    assert_eq!(rows(FIXED, "A1   Tea  12\n"), ["A1=12@1"]);
+    // Nor does a line that has its line end: what it lacks may be digits.
+    assert_eq!(errors(FIXED, "A1   Tea  00012\nA2   Tea  000\n"), [("wrong_field_count".to_owned(), 2)]);
+    let left = FIXED.replace("[1, 5], quantity = [11, 15]", "[11, 15], quantity = [1, 5]");
+    assert_eq!(rows(&left, "00012Tea  A1\n"), ["A1=12@1"], "blanks that an editor took off an SKU are no loss");
     let implied = format!("{FIXED}implied_decimals = 3\nnegative = [\"trailing-minus\"]\n");
     assert_eq!(rows(&implied, "A1   Tea  1500-\nA2   Tea  2000\n"), ["A1=-1.5@1", "A2=2@2"]);
     assert_eq!(errors(&implied, "A1   Tea  1500-\nA2   Tea  200\n"), [("wrong_field_count".to_owned(), 2)]);
@@ -336,4 +338,121 @@ fn a_count_beside_the_items_stands_once_and_is_never_pieced_together() {
     for counts in ["<Count>1</Count><Count>2</Count>".to_owned(), format!("<Count>12{blanks}&#49;</Count>")] {
         assert_eq!(refused(&profile, &format!("<Stock>{counts}{items}</Stock>")).0, "trailer_mismatch");
     }
+}
+
+#[test]
+fn utf8_that_breaks_off_inside_a_character_is_not_taken_for_another_encoding() {
+    let profile = "columns = { sku = \"SKU\", quantity = \"Qty\" }\n";
+    let cut = "SKU,Qty,Name\nZoë,1,x\nB,2,ë".as_bytes();
+    assert_eq!(read_with(profile, &cut[..cut.len() - 1], None).unwrap_err().reason, "invalid_encoding");
+    let mixed = [cut, b"\nC\xeb,3,x\n"].concat();
+    assert_eq!(read_with(profile, &mixed, None).unwrap_err().reason, "invalid_encoding");
+    assert_eq!(read_with(profile, b"SKU,Qty\nZo\xeb,1\n", None).unwrap().0, ["Zoë=1@2"]);
+    // Windows-1252 has no such byte; DOS's code pages have: it is the ü of cp850.
+    assert_eq!(read_with(profile, b"SKU,Qty\nGr\x81n,1\n", None).unwrap_err().reason, "invalid_encoding");
+    let declared = format!("{profile}encoding = \"windows-1252\"\n");
+    let why = read_with(&declared, b"SKU,Qty\nA,1\nGr\x81n,1\n", None).unwrap_err();
+    assert_eq!((why.reason.as_str(), why.line), ("invalid_encoding", Some(3)));
+}
+
+#[test]
+fn xml_in_an_encoding_of_its_own_is_decoded_or_refused() {
+    let text = |name: &str| {
+        let head = format!("<?xml version='1.0' encoding='{name}'?>");
+        [head.as_bytes(), b"<Stock><Item code='Zo\x89'><Units><OnHand>1</OnHand></Units></Item></Stock>"].concat()
+    };
+    assert_eq!(read_with(XML, &text("cp850"), None).unwrap().0, ["Zoë=1@1"]);
+    assert_eq!(read_with(XML, &text("IBM437"), None).unwrap().0, ["Zoë=1@1"]);
+    assert_eq!(read_with(XML, &text("x-unknown"), None).unwrap_err().reason, "invalid_encoding");
+}
+
+#[test]
+fn xml_values_with_elements_inside_them_are_in_error() {
+    let item = |units: &str| format!("<Stock><Item code='A'><Units><OnHand>{units}</OnHand></Units></Item></Stock>");
+    assert_eq!(errors(XML, &item("1<b>9</b>2")), [("wrong_field_count".to_owned(), 1)]);
+    assert_eq!(rows(XML, &item("1<!-- 9 -->2")), ["A=12@1"]);
+}
+
+#[test]
+fn a_quoted_sku_that_looks_like_a_comment_is_an_item() {
+    let profile =
+        "columns = { sku = \"SKU\", quantity = \"Qty\" }\ncomment = \"#\"\nignore_rows = [\"starts-with:Page\"]\n";
+    assert_eq!(rows(profile, "# head\nSKU,Qty\n\"#12\",5\n#13,6\n\"Page\",7\nPage 1,8\n"), ["#12=5@3", "Page=7@5"]);
+}
+
+#[test]
+fn no_column_counts_twice() {
+    let sums = |columns: &str| {
+        format!(
+            "header = \"first-row\"\ndelimiter = \",\"\ncolumns = {columns}\nbranch = {{ mode = \"sum-of-columns\" }}\n"
+        )
+    };
+    for columns in ["{ sku = \"SKU\", quantity = [\"Q1\", \"q1\"] }", "{ sku = \"SKU\", quantity = [2, \"Q1\"] }"] {
+        assert_eq!(refused(&sums(columns), "SKU,Q1,Q2\nA,1,2\n").0, "ambiguous_format", "{columns}");
+    }
+    let same = "header = \"first-row\"\ndelimiter = \",\"\ncolumns = { sku = \"SKU\", quantity = 1 }\n";
+    assert_eq!(refused(same, "SKU,Qty\n100,5\n").0, "ambiguous_format");
+}
+
+#[test]
+fn a_sku_that_still_stands_in_quotation_marks_is_in_error() {
+    let profile = "columns = { sku = \"SKU\", quantity = \"Qty\" }\ndelimiter = \",\"\n";
+    assert_eq!(errors(profile, "SKU,Qty\nA,1\n \"A1\",5\n"), [("wrong_field_count".to_owned(), 3)]);
+    assert_eq!(rows(&format!("{profile}quote = \"\"\n"), "SKU,Qty\n\"A1\",5\n"), ["\"A1\"=5@2"]);
+}
+
+#[test]
+fn a_heading_whose_quantity_reads_as_a_number_is_no_item() {
+    let profile = "delimiter = \";\"\ncolumns = { sku = 1, quantity = 3 }\n";
+    assert_eq!(refused(profile, "SKU;Name;0012\n1001;Tea;5\n"), ("ambiguous_format".to_owned(), Some(1)));
+    assert_eq!(rows(profile, "TEAPOT;Tea;12\nCUP;Cup;5\n"), ["TEAPOT=12@1", "CUP=5@2"]);
+}
+
+#[test]
+fn a_file_that_its_md5_proves_may_have_rows_in_error() {
+    let profile = "columns = { sku = \"SKU\", quantity = \"Qty\" }\nrow_error_limit_percent = 60\n\
+        completeness = { control_file = \"c\", md5_key = \"MD5\", sum_key = \"SUM\" }\n";
+    let text = b"SKU,Qty\nA,1\nB,x\n";
+    let control = |md5: &str| format!("MD5={md5}\nSUM=3\n");
+    let (rows, summary) = read_with(profile, text, Some(&control(&md5_of(text)))).unwrap();
+    assert_eq!((rows.as_slice(), summary.row_errors.len()), (&["A=1@2".to_owned()][..], 1));
+    assert_eq!(read_with(profile, text, Some(&control("00"))).unwrap_err().reason, "control_mismatch");
+}
+
+#[test]
+fn a_last_row_that_no_more_bytes_could_put_right_is_in_error_and_rejects_nothing() {
+    let profile = "columns = { sku = \"SKU\", quantity = \"Qty\" }\ndelimiter = \",\"\n";
+    for (last, is_cut) in [("B,n/a", false), ("B,1x", false), ("B,-", true), ("B,", true), ("B", true), ("B,1.", true)]
+    {
+        let text = format!("SKU,Qty\nA,1\n{last}");
+        if is_cut {
+            assert_eq!(refused(profile, &text).0, "truncated_last_record", "{last}");
+        } else {
+            assert_eq!(errors(profile, &text), [("quantity_not_numeric".to_owned(), 3)], "{last}");
+        }
+    }
+}
+
+#[test]
+fn doss_end_marks_are_no_text_however_many_there_are_and_whatever_ends_their_line() {
+    let mut text = b"SKU,Qty\r\nA,1\r\n".to_vec();
+    let profile = "columns = { sku = \"SKU\", quantity = \"Qty\" }\nencoding = \"utf-8\"\n";
+    text.extend_from_slice(b"\x1a\r\n");
+    assert_eq!(read_with(profile, &text, None).unwrap().0, ["A=1@2"]);
+    text.resize(300_000, 0x1a);
+    assert_eq!(read_with(profile, &text, None).unwrap().0, ["A=1@2"]);
+}
+
+#[test]
+fn a_line_without_end_is_named_as_what_it_is() {
+    let profile = "columns = { sku = \"SKU\", quantity = \"Qty\" }\ndelimiter = \",\"\n";
+    let long = "x".repeat(3 * 1024 * 1024);
+    assert_eq!(refused(profile, &format!("SKU,Qty\nA,{long}\n")).0, "wrong_file_type");
+    assert_eq!(refused(profile, &format!("SKU,Qty\nA,\"{long}\"\n")).0, "unterminated_quote");
+}
+
+#[test]
+fn subtotals_in_fixed_width_are_passed_over() {
+    let profile = format!("{FIXED}ignore_rows = [\"sku-empty-and-description-contains:Total\"]\n");
+    assert_eq!(rows(&profile, "A1   Tea  00012\n     Total00012\n"), ["A1=12@1"]);
 }

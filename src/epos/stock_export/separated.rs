@@ -4,9 +4,11 @@
 //! makes one row of two; what stands above the table, between its pages and below its end is told from items by the
 //! profile's words only.
 
+use std::collections::VecDeque;
+
 use csv::StringRecord;
 
-use super::header::{Found, Place};
+use super::header::Place;
 use super::proof::Claim;
 use super::tally::{At, Tally};
 use super::{Ended, Stop, Text, rejection};
@@ -94,19 +96,24 @@ pub(super) struct Separated<'p, 'f> {
     spanning: Option<(u64, u64)>,
     /// Fields of the present record that are quoted, where it matters.
     quoted: Vec<u32>,
+    /// Records that were read, and are to be read again.
+    ahead: VecDeque<Ahead>,
 }
+
+/// A record with its place and its quoted fields.
+pub(super) type Ahead = (Seen, StringRecord, Vec<u32>);
 
 impl<'p, 'f> Separated<'p, 'f> {
     pub(super) fn new(profile: &'p CheckedProfile, rules: Rules<'p>, text: Text<'f>, delimiter: u8) -> Self {
         let csv = csv_reader(delimiter, profile.profile.quote.0).from_reader(text);
-        let (record, quoted) = (StringRecord::new(), Vec::new());
-        Self { profile, rules, csv, record, header: None, delimiter, spanning: None, quoted }
+        let (record, quoted, ahead) = (StringRecord::new(), Vec::new(), VecDeque::new());
+        Self { profile, rules, csv, record, header: None, delimiter, spanning: None, quoted, ahead }
     }
 
     pub(super) fn run(mut self, tally: &mut Tally<'_, '_, '_>, heading: &mut Heading) -> Result<Ended, Stop> {
-        let Found { mut places, mut pending } = self.find_header(heading)?;
+        let mut places = self.find_header(heading)?;
         let mut ended = Ended { has_header: places.is_some(), ..Ended::default() };
-        while let Some(seen) = pending.take().map_or_else(|| self.next_record(), |seen| Ok(Some(seen)))? {
+        while let Some(seen) = self.next_record()? {
             if self.is_end_marker() {
                 ended.is_closed = true;
                 break;
@@ -139,13 +146,33 @@ impl<'p, 'f> Separated<'p, 'f> {
     /// Is the record blank, a comment or passed over by a rule? What stands above the items is kept as heading.
     fn is_passed_over(&self, seen: Seen, rows: u64, places: Option<&Place>, heading: &mut Heading) -> bool {
         let sku = places.map_or(0, |places| places.roles.sku);
-        let is_passed = is_blank(&self.record)
-            || self.profile.is_ignored(&self.record, sku, self.header.as_ref())
-            || (seen.at.line == 1 && self.is_separator_line());
+        let is_passed =
+            is_blank(&self.record) || self.is_ignored(sku) || (seen.at.line == 1 && self.is_separator_line());
         if is_passed && rows == 0 {
             heading.add(&self.line());
         }
         is_passed
+    }
+
+    /// Is the record no data, by the profile's rules? A quoted value is no comment, whatever it begins with.
+    pub(super) fn is_ignored(&self, sku: usize) -> bool {
+        self.profile.is_ignored(&self.record, sku, self.header.as_ref(), self.quoted.first() == Some(&0))
+    }
+
+    /// Takes the present record out, to be put back later.
+    pub(super) fn taken(&mut self, seen: Seen) -> Ahead {
+        (seen, std::mem::take(&mut self.record), std::mem::take(&mut self.quoted))
+    }
+
+    /// The present record will be read again, after those put back before.
+    pub(super) fn put_back(&mut self, seen: Seen) {
+        let ahead = self.taken(seen);
+        self.ahead.push_back(ahead);
+    }
+
+    /// This record will be read next.
+    pub(super) fn put_back_first(&mut self, ahead: Ahead) {
+        self.ahead.push_front(ahead);
     }
 
     /// `sep=;`: how a file tells a spreadsheet its delimiter.
@@ -196,6 +223,10 @@ impl<'p, 'f> Separated<'p, 'f> {
 
     /// Reads on to the next record that is not blank.
     pub(super) fn next_record(&mut self) -> Result<Option<Seen>, Stop> {
+        if let Some((seen, record, quoted)) = self.ahead.pop_front() {
+            (self.record, self.quoted) = (record, quoted);
+            return Ok(Some(seen));
+        }
         let start = self.csv.position().clone();
         self.csv.get_mut().record_starts_at(start.byte());
         match self.csv.read_record(&mut self.record) {

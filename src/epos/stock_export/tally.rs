@@ -79,7 +79,9 @@ impl<'p, 's, 'k> Tally<'p, 's, 'k> {
                 }
                 Ok(())
             }
-            Err(RowFault::Error { sku, reason, text }) => self.fault(at, sku, reason, text),
+            Err(RowFault::Error { sku, reason, text, may_go_on }) => {
+                self.fault(At { is_cut: at.is_cut && may_go_on, ..at }, sku, reason, text)
+            }
         }
     }
 

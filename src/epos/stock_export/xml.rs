@@ -45,16 +45,18 @@ struct Slot<'p> {
     place: &'p XmlPlace,
     text: String,
     times: u32,
+    /// Elements stand inside the value.
+    has_elements: bool,
 }
 
 impl<'p> Slot<'p> {
     fn new(place: &'p XmlPlace) -> Self {
-        Self { place, text: String::new(), times: 0 }
+        Self { place, text: String::new(), times: 0, has_elements: false }
     }
 
     fn clear(&mut self) {
         self.text.clear();
-        self.times = 0;
+        (self.times, self.has_elements) = (0, false);
     }
 
     /// Adds text. Beyond `most` bytes it is no single value.
@@ -84,12 +86,18 @@ impl Fields for Record<'_> {
     }
 
     fn damage(&self, _: &Roles<usize>) -> Option<(&'static str, String)> {
-        let twice = self.slots.iter().find(|slot| slot.times > 1)?;
-        let name = match &twice.place.attribute {
-            Some(attribute) => format!("{}@{attribute}", twice.place.path),
-            None => twice.place.path.clone(),
+        let odd = self.slots.iter().find(|slot| slot.times > 1 || slot.has_elements)?;
+        let name = match &odd.place.attribute {
+            Some(attribute) => format!("{}@{attribute}", odd.place.path),
+            None => odd.place.path.clone(),
         };
-        Some(("wrong_field_count", format!("{:?} stands {} times in one record", shortened(&name), twice.times)))
+        let (name, times) = (shortened(&name), odd.times);
+        let text = if odd.has_elements {
+            format!("{name:?} has other elements inside its value")
+        } else {
+            format!("{name:?} stands {times} times in one record")
+        };
+        Some(("wrong_field_count", text))
     }
 }
 
@@ -184,6 +192,7 @@ impl<'p> Reading<'p, '_> {
             self.root_line = Some(line);
             heading.add(start);
         }
+        self.note_element_inside();
         self.step_in(start.local_name().as_ref())?;
         if self.record_from.is_none() && self.path == self.record_path {
             self.record_from = Some((self.path.len(), line));
@@ -200,6 +209,14 @@ impl<'p> Reading<'p, '_> {
             found.map_err(|why| self.malformed(&why))?;
         }
         Ok(())
+    }
+
+    /// A value with an element inside it is no single value.
+    fn note_element_inside(&mut self) {
+        let (slots, path, _) = self.slots();
+        for slot in slots.iter_mut().filter(|slot| slot.place.attribute.is_none() && slot.place.path == path) {
+            slot.has_elements = true;
+        }
     }
 
     /// Adds an element's name to the path.
