@@ -50,7 +50,8 @@ impl Ask<'_> {
         let rules = self.profile.checked.profile();
         let is_wide = matches!(rules.encoding, Encoding::Utf16Le | Encoding::Utf16Be) || self.file.contains(&0);
         let has_mark = self.file.starts_with(b"\xff\xfe") || self.file.starts_with(b"\xfe\xff");
-        !is_wide && !has_mark && !(rules.kind == Kind::Xml && self.file.windows(8).any(|part| part == b"encoding"))
+        let declares = || rules.kind == Kind::Xml && self.file.windows(8).any(|part| part == b"encoding");
+        !is_wide && !has_mark && !declares()
     }
 
     fn twice(&self) {
