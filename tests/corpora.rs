@@ -140,7 +140,10 @@ fn naughty_strings_are_skus_exactly_as_written_or_row_errors() {
     let is_known = |text: &&&String| {
         let is_rounded =
             text.contains("E+") || text.contains("e+") || text.to_lowercase().contains("e-") || text.contains("E02");
-        text.is_empty() || text.len() > 256 || text.chars().any(|c| c.is_control() || c == '\u{fffd}') || is_rounded
+        text.trim().is_empty()
+            || text.len() > 256
+            || text.chars().any(|c| c.is_control() || c == '\u{fffd}')
+            || is_rounded
     };
     let unexplained: Vec<_> = odd.iter().filter(|text| !is_known(text)).collect();
     assert!(unexplained.is_empty(), "{unexplained:?}");

@@ -90,6 +90,10 @@ impl CheckedProfile {
         if let Some((reason, text)) = fields.damage(roles) {
             return Err(RowFault::new((!sku.is_empty()).then_some(sku), reason, text));
         }
+        if self.still_quoted(fields.text(roles.sku), sku) {
+            let text = "the SKU still stands in quotation marks: a blank before them makes them part of it";
+            return Err(RowFault::new(Some(sku), "wrong_field_count", text.to_owned()));
+        }
         if self.is_other_branch(fields, roles) {
             return Err(RowFault::OtherBranch(self.quantity(sku, fields, roles).ok()));
         }
@@ -161,12 +165,6 @@ impl CheckedProfile {
         if sku.len() > LONGEST_SKU {
             return wrong("sku_missing", "what stands in the SKU's place is too long for one: a damaged row");
         }
-        if self.still_quoted(sku) {
-            return wrong(
-                "wrong_field_count",
-                "the SKU still stands in quotation marks: a blank before them makes them part of it",
-            );
-        }
         let is_plain = || sku.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_plain() && sku.chars().any(|c| c.is_control() || c == '\u{fffd}') {
             return wrong("invalid_encoding", "the SKU has a character that no till prints: a damaged row");
@@ -183,13 +181,13 @@ impl CheckedProfile {
         Ok(())
     }
 
-    /// Is it a quoted text that was not read as one?
-    fn still_quoted(&self, sku: &str) -> bool {
-        let quote = self.profile.quote.0.filter(|_| self.profile.kind == Kind::Csv);
-        quote.is_some_and(|quote| {
-            let bytes = sku.as_bytes();
-            bytes.len() > 1 && bytes.first() == Some(&quote) && bytes.last() == Some(&quote)
-        })
+    /// Is it a quoted text that was not read as one, because a blank stands before it?
+    fn still_quoted(&self, written: &str, sku: &str) -> bool {
+        let quote = self.profile.quote.0.filter(|_| self.profile.kind == Kind::Csv && written.len() > sku.len());
+        let bytes = sku.as_bytes();
+        written.starts_with(char::is_whitespace)
+            && bytes.len() > 1
+            && quote.is_some_and(|quote| bytes.first() == Some(&quote) && bytes.last() == Some(&quote))
     }
 
     /// The field without the blanks and text guards that the profile takes off.
