@@ -343,3 +343,103 @@ fn a_name_that_no_profile_can_write_is_never_proposed() {
         assert!(guessed.senseless.is_some() || profile.check().is_ok(), "{name} {attribute}: {:?}", profile.check());
     }
 }
+
+#[test]
+fn a_name_that_merely_has_a_word_for_stock_in_it_is_asked_about() {
+    for name in [
+        "Sollbestand",
+        "Höchstbestand",
+        "Bestellbestand",
+        "Anfangsbestand",
+        "Inventurbestand",
+        "Zielbestand",
+        "Bestand VJ",
+        "Lieferantenbestand",
+        "Zentrallager Bestand",
+        "Bestellmenge",
+        "Verkaufsmenge",
+        "Menge VPE",
+        "Order Qty",
+        "Case Qty",
+        "Inner Qty",
+        "Qty YTD",
+        "Quantity Break",
+        "Quantity Received",
+        "Qty In",
+        "Qty Out",
+        "Last Stock Qty",
+        "Stock Days",
+        "Stockturn",
+        "Stock Group",
+        "Target Stock",
+        "Damaged Stock",
+        "Warehouse Stock",
+        "Qté vendue",
+        "Quantité commandée",
+        "Stock sécurité",
+        "Qty Main St",
+    ] {
+        let guess = of("stock.csv", format!("SKU;Name;{name}\nA1;Tea;12\nA2;Cup;0\nA3;Pot;-4\n"));
+        assert_eq!(guess.undecided(), ["columns.quantity"], "{name}");
+    }
+    let beside = of("stock.csv", "SKU;Stock;Damaged Stock\nA1;1;2\nA2;2;0\nA3;3;1\n");
+    assert_eq!(beside.undecided(), ["columns.quantity"]);
+}
+
+#[test]
+fn a_name_that_merely_has_a_word_for_an_item_in_it_is_asked_about() {
+    for name in ["Parent SKU", "Pack barcode", "Supplier SKU", "Old Item Code", "Style", "SKU group"] {
+        let guess = of("stock.csv", format!("{name};Qty\nA1;12\nA2;0\nA3;-4\n"));
+        assert_eq!(guess.undecided(), ["columns.sku"], "{name}");
+    }
+}
+
+#[test]
+fn whole_names_for_item_and_stock_are_sure() {
+    let items = [
+        "sku",
+        "Item Code",
+        "ItemCode",
+        "Item No.",
+        "Article Number",
+        "ArtikelNr",
+        "Artikelnummer",
+        "EAN",
+        "Barcode",
+        "PLU",
+        "Part No",
+        "Code",
+        "Référence",
+        "Re\u{301}fe\u{301}rence",
+    ];
+    let stocks = [
+        "qty",
+        "QUANTITY",
+        "Stock",
+        "On Hand",
+        "onhand",
+        "stock_qty",
+        "Qty on hand",
+        "Quantity On Hand",
+        "Stock on Hand",
+        "Available",
+        "Free stock",
+        "Bestand",
+        "Lagerbestand",
+        "Menge",
+        "Lager",
+        "Antal",
+        "Voorraad",
+        "Aantal",
+        "Quantité",
+        "Stock disponible",
+        "Giacenza",
+        "Existencias",
+        "Verfügbarer Bestand",
+    ];
+    let pairs = items.iter().map(|item| (*item, "Qty")).chain(stocks.iter().map(|stock| ("SKU", *stock)));
+    for (item, stock) in pairs {
+        let guess = of("stock.csv", format!("{item};Name;{stock}\nA1;Tea;12\nA2;Cup;3\nA3;Pot;4\n"));
+        assert_eq!(guess.undecided(), [""; 0], "{item} {stock}");
+    }
+}
