@@ -443,3 +443,16 @@ fn whole_names_for_item_and_stock_are_sure() {
         assert_eq!(guess.undecided(), [""; 0], "{item} {stock}");
     }
 }
+
+#[test]
+fn numbers_without_a_name_are_the_stock_only_where_they_cannot_be_prices() {
+    let rows = |number: fn(u64) -> u64| -> String {
+        (0..20).map(|i| format!("{};{}\n", 4_001_234_500_001_u64 + i, number(i))).collect()
+    };
+    assert!(of("stock.csv", rows(|i| i * 100 + 199)).undecided().contains(&"columns.quantity".to_owned()));
+    assert!(of("stock.csv", rows(|i| i * 7 % 50 + 1)).undecided().contains(&"columns.quantity".to_owned()));
+    assert_eq!(of("stock.csv", rows(|i| i * 7 % 50)).undecided(), [""; 0]);
+    assert_eq!(of("stock.csv", "A1;5\nA2;-2\nA3;17\n").undecided(), [""; 0]);
+    let proved = "H;X;1\nD;A1;500\nD;A2;1200\nD;A3;399\nT;3;2099\n";
+    assert_eq!(of("stock.csv", proved).undecided(), [""; 0]);
+}

@@ -1,6 +1,6 @@
 //! Which column is the item, and which one its quantity.
 //!
-//! Promises: whole names decide before content, names that are merely like them decide nothing, and content alone only when one column is left; two that fit are a question,
+//! Promises: whole names decide before content, names that are merely like them decide nothing, and content alone only when one column is left that cannot be money; two that fit are a question,
 //! never a choice of ours. What the file itself proves (a closing sum that one column alone adds up to) counts as said.
 
 use toml::Value;
@@ -95,7 +95,7 @@ fn quantity(table: &Table, known: &Known, book: &mut Book<'_>) -> Vec<usize> {
         }
         (_, [one]) if !is_named_otherwise(table, *one) && known.looks[*one].is_like_counts() => {
             let why = format!(
-                "it is the only column whose numbers can be counts of units: {}",
+                "it is the only column whose numbers can be counts of units, and some are 0 or less, as no prices are: {}",
                 some(table.values(*one).take(6))
             );
             settled("columns.quantity", *one, Confidence::Sure, why, table, book)
@@ -177,7 +177,7 @@ fn doubt_quantity(table: &Table, known: &Known, candidates: &[usize], is_named: 
         ),
         (_, true) => "the names of several columns say stock".to_owned(),
         (1, false) => format!(
-            "only {} has numbers that can be counts of units, but neither its name nor enough rows say so",
+            "only {} has numbers that can be counts of units, but no name says so, and they may as well be prices",
             table.called(candidates[0])
         ),
         (count, false) => format!("{count} columns have numbers that can be counts of units, and no name decides"),
