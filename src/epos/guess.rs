@@ -23,6 +23,7 @@ mod companion;
 mod encoding;
 mod fixed;
 mod fixed_fields;
+mod guards;
 mod leftovers;
 mod numbers;
 mod preamble;
@@ -121,7 +122,9 @@ fn propose(
     }
     let texts = encoding::decode(&chosen, book)?;
     let mut table = shape::table(&texts, book)?;
+    let guards = guards::take_off(&mut table);
     let roles = columns::decide(&mut table, book);
+    guards::decide(&guards, &table, &roles, book);
     numbers::decide(&table, &roles, book);
     leftovers::decide(&texts, &table, &roles, book);
     proof::decide(&table, &roles, book);

@@ -456,3 +456,40 @@ fn numbers_without_a_name_are_the_stock_only_where_they_cannot_be_prices() {
     let proved = "H;X;1\nD;A1;500\nD;A2;1200\nD;A3;399\nT;3;2099\n";
     assert_eq!(of("stock.csv", proved).undecided(), [""; 0]);
 }
+
+/// The items that a complete proposal reads from its sample.
+#[track_caller]
+fn items_of(guess: &Guess, text: &str) -> Vec<String> {
+    assert_eq!(guess.undecided(), [""; 0]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stock.csv");
+    std::fs::write(&path, text).unwrap();
+    let mut items = Vec::new();
+    let mut sink = |row: &ExportRow<'_>| {
+        items.push(format!("{} {:?}", row.sku, row.says));
+        Ok(())
+    };
+    let export = ExportFile { path: &path, name: "stock.csv", companion: None };
+    read_export(&guess.profile().unwrap().check().unwrap(), export, &mut sink).unwrap();
+    items.sort();
+    items
+}
+
+#[test]
+fn the_marks_of_a_spreadsheet_around_digits_come_off_and_are_no_quotation_marks() {
+    for text in [
+        "SKU,Name,Qty\n=\"000001\",\"Pot, white\",5\n=\"000002\",Cup,0\nX3,Tea,1\n",
+        "SKU,Name,Qty\n=\"000001\",Pot,5\n=\"000002\",Cup,0\n=\"000003\",Tea,1\n",
+        "SKU,Name,Qty\n\"=\"\"000001\"\"\",Pot,5\n\"=\"\"000002\"\"\",Cup,0\n",
+        "SKU,Name,Qty\n'000001,Pot,5\n'000002,Cup,0\n",
+    ] {
+        let guess = of("stock.csv", text);
+        assert_eq!(value(&guess, "spreadsheet_text_guard"), "\"strip\"", "{text}");
+        assert!(reason(&guess, "spreadsheet_text_guard").starts_with(&format!("{} of", text.matches("0000").count())));
+        assert_ne!(value(&guess, "quote"), "\"\"", "{text}");
+        assert!(items_of(&guess, text)[0].starts_with("000001 "), "{text}");
+    }
+    let text = "SKU,Qty\nA1,'5\nA2,'17\n";
+    assert!(items_of(&of("stock.csv", text), text)[0].contains('5'));
+    assert_eq!(value(&of("stock.csv", "SKU,Qty\nA1,5\n'til,3\n"), "spreadsheet_text_guard"), "");
+}

@@ -76,7 +76,7 @@ impl Choice {
 }
 
 /// The order in which keys are written, that of the vocabulary.
-const ORDER: [&str; 29] = [
+const ORDER: [&str; 30] = [
     "kind",
     "encoding",
     "delimiter",
@@ -96,6 +96,7 @@ const ORDER: [&str; 29] = [
     "thousands",
     "implied_decimals",
     "negative",
+    "spreadsheet_text_guard",
     "ignore_rows",
     "end_marker",
     "final_newline",
