@@ -85,6 +85,8 @@ pub struct Guess {
     pub exports: Vec<usize>,
     /// Why no sense can be made of the samples at all.
     pub senseless: Option<String>,
+    /// Why the proposal cannot be right although nothing in it is doubtful: it does not read its own samples.
+    pub unread: Option<String>,
 }
 
 /// A column as it was seen.
@@ -140,7 +142,13 @@ fn propose(
 impl Guess {
     /// The keys that a person has to decide about.
     pub fn undecided(&self) -> Vec<String> {
-        self.findings.iter().filter(|finding| finding.value.is_none()).map(|finding| finding.key.to_owned()).collect()
+        let open = self.findings.iter().filter(|finding| finding.value.is_none()).map(|finding| finding.key.to_owned());
+        open.chain(self.unread.as_ref().map(|_| "columns".to_owned())).collect()
+    }
+
+    /// Leaves the proposal as a whole to a person: reading a sample by it failed.
+    pub fn distrust(&mut self, why: String) {
+        self.unread.get_or_insert(why);
     }
 
     /// The profile, its undecided keys named in it.

@@ -190,7 +190,7 @@ impl<'a> Book<'a> {
     /// The proposal, its keys in order.
     pub(super) fn close(mut self, exports: Vec<usize>, senseless: Option<String>) -> Guess {
         self.findings.sort_by_key(|finding| ORDER.iter().position(|key| *key == finding.key));
-        Guess { findings: self.findings, remarks: self.remarks, columns: Vec::new(), exports, senseless }
+        Guess { findings: self.findings, remarks: self.remarks, exports, senseless, ..Guess::default() }
     }
 }
 
