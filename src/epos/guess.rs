@@ -23,6 +23,7 @@ mod companion;
 mod encoding;
 mod fixed;
 mod fixed_fields;
+mod fixed_heading;
 mod guards;
 mod leftovers;
 mod numbers;

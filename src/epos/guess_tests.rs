@@ -493,3 +493,46 @@ fn the_marks_of_a_spreadsheet_around_digits_come_off_and_are_no_quotation_marks(
     assert!(items_of(&of("stock.csv", text), text)[0].contains('5'));
     assert_eq!(value(&of("stock.csv", "SKU,Qty\nA1,5\n'til,3\n"), "spreadsheet_text_guard"), "");
 }
+
+fn choices_of(guess: &Guess, key: &str) -> Vec<String> {
+    let question =
+        guess.findings.iter().find(|finding| finding.key == key).and_then(|finding| finding.question.clone());
+    question.map_or(Vec::new(), |question| question.choices.iter().map(|choice| choice.value.to_string()).collect())
+}
+
+#[test]
+fn a_letter_that_opens_every_line_of_fixed_width_is_not_cut_off_the_item() {
+    let rows: String = (0..20).map(|i| format!("A{:09} {:<12}{:>6}\n", 1000 + i * 37, "Teapot", i * 7 % 19)).collect();
+    let guess = of("stock.txt", &rows);
+    assert_eq!(guess.undecided(), ["columns.sku"]);
+    let choices = choices_of(&guess, "columns.sku");
+    assert_eq!(choices, ["[1, 11]", "[2, 11]"]);
+    assert!(!told(&rows, &[("columns.sku", Value::from(vec![1, 11]))]).undecided().contains(&"columns.sku".to_owned()));
+    let adjacent: String = (0..20).map(|i| format!("A{:09}Pot    {:06}\n", 1000 + i * 37, i * 7 % 19)).collect();
+    assert_eq!(choices_of(&of("stock.txt", adjacent), "columns.sku"), ["[1, 10]", "[2, 10]"]);
+}
+
+#[test]
+fn a_heading_of_fixed_width_names_the_columns_where_the_rows_agree_with_it() {
+    let names = ["Teapot, white", "Cup", "Milk jug", "Saucer"];
+    let row = |i: usize| format!("{:<8}{:<16}{:>5} {:>7}\n", format!("K{i}"), names[i % 4], i * 5, format!("{i}.50"));
+    let rows: String = (0..12).map(row).collect();
+    let left = format!("{:<8}{:<16}{:<6}{:<7}\n", "Code", "Name", "Stock", "Price");
+    let guess = of("stock.txt", format!("{left}{rows}"));
+    assert_eq!(value(&guess, "header"), "\"first-row\"");
+    let columns = (value(&guess, "columns.sku"), value(&guess, "columns.quantity"));
+    assert_eq!(columns, ("[1, 8]".to_owned(), "[25, 30]".to_owned()));
+    assert!(items_of(&guess, &format!("{left}{rows}"))[0].starts_with("K0 "));
+    let two_words = of("stock.txt", format!("Item No Name            Stock  Price\n{rows}"));
+    assert_eq!(value(&two_words, "columns.sku"), "?");
+    let elsewhere = of("stock.txt", format!("Code Name Stock Price\n{rows}"));
+    assert_eq!(elsewhere.undecided(), ["columns.sku", "columns.quantity"]);
+    assert_eq!(value(&elsewhere, "header"), "\"first-row\"");
+}
+
+#[test]
+fn lines_of_one_length_are_not_said_to_be_of_different_ones() {
+    let why = |text: &str| of("x", text).senseless.unwrap();
+    assert!(!why("abcdefgh\nijklmnop\nqrstuvwx\n").contains("not of one length"));
+    assert!(why("Dear Sir,\nplease find enclosed\nnothing\n").contains("not of one length"));
+}

@@ -270,6 +270,7 @@ fn unnamed_sku(table: &Table, known: &Known, roles: &Roles, book: &mut Book<'_>)
         codes = branches::repeated_codes(table, known, roles).into_iter().collect();
     }
     match codes.as_slice() {
+        [one] if let Some(bare) = behind_letters(table, *one) => doubt_letters(table, *one, bare, book),
         [one] if !is_named_otherwise(table, *one) && known.rows() >= FEW => {
             let why = format!(
                 "it is the only column with a code that differs in every row: {}",
@@ -294,6 +295,32 @@ fn unnamed_sku(table: &Table, known: &Known, roles: &Roles, book: &mut Book<'_>)
             doubt_sku(table, several, why, book)
         }
     }
+}
+
+/// In fixed width, where letters open the first field of every line and digits follow: the field without them.
+fn behind_letters(table: &Table, column: usize) -> Option<Value> {
+    let is_unnamed = table.kind == Kind::Fixed && column == 0 && !is_named_otherwise(table, column);
+    let [from, to] = table.places.get(column)?.as_array()?.as_slice() else { return None };
+    let letters = |value: &str| {
+        let letters = value.chars().take_while(|c| c.is_alphabetic()).count();
+        value.chars().nth(letters).filter(char::is_ascii_digit).map(|_| letters)
+    };
+    let lengths: Option<Vec<usize>> = table.values(column).map(letters).collect();
+    let lengths = lengths?;
+    let first = *lengths.first().filter(|first| **first > 0 && lengths.iter().all(|other| other == *first))?;
+    let bare = vec![Value::from(from.as_integer()? + i64::try_from(first).ok()?), to.clone()];
+    is_unnamed.then_some(Value::Array(bare))
+}
+
+/// Letters before a number: part of the SKU, or a mark of the kind of record.
+fn doubt_letters(table: &Table, column: usize, bare: Value, book: &mut Book<'_>) -> Option<usize> {
+    let mut choices = choices(table, &[column]);
+    choices.push(Choice::new(bare, "the same without the letters, if they only mark the kind of record"));
+    let why =
+        format!("letters open every line; are they part of the SKU, as in {}?", some(table.values(column).take(2)));
+    let text = "Which characters are the item's SKU, the number that the web store knows it by?";
+    book.doubt("columns.sku", why, text, choices);
+    None
 }
 
 fn doubt_sku(table: &Table, offered: &[usize], why: String, book: &mut Book<'_>) -> Option<usize> {
