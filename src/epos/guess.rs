@@ -34,6 +34,7 @@ mod scope;
 mod separated;
 mod shape;
 mod table;
+mod totals;
 mod when;
 mod words;
 mod xml;
@@ -128,14 +129,17 @@ fn propose(
     let guards = guards::take_off(&mut table);
     let roles = columns::decide(&mut table, book);
     guards::decide(&guards, &table, &roles, book);
+    let closing = totals::take(&mut table, &roles, book);
     numbers::decide(&table, &roles, book);
-    leftovers::decide(&texts, &table, &roles, book);
+    leftovers::decide(&texts, &table, &roles, &closing, book);
+    totals::decide(&table, &roles, book);
     proof::decide(&table, &roles, book);
     proof::final_newline(&texts, &table, book);
     let given: Vec<&Sample<'_>> =
         (0..samples.len()).filter(|at| !exports.contains(at)).filter_map(|at| samples.get(at)).collect();
     companion::decide(&chosen, companion::Companions { given: &given, beside }, &table, &roles, book);
     scope::decide(&chosen, &table, &roles, book);
+    scope::ordinal(&table, book);
     when::decide(&chosen, &texts, &table, book);
     Ok(table)
 }

@@ -536,3 +536,36 @@ fn lines_of_one_length_are_not_said_to_be_of_different_ones() {
     assert!(!why("abcdefgh\nijklmnop\nqrstuvwx\n").contains("not of one length"));
     assert!(why("Dear Sir,\nplease find enclosed\nnothing\n").contains("not of one length"));
 }
+
+#[test]
+fn the_column_that_orders_changes_is_proposed_in_a_file_of_changes() {
+    let text = "Code,Qty,Action,Seq\nA1,5,U,1\nA3,6,U,2\nA2,0,D,3\n";
+    let guess = of("DELTA_1.csv", text);
+    assert_eq!((value(&guess, "columns.sequence").as_str(), guess.undecided().as_slice()), ("\"Seq\"", &[][..]));
+    guess.profile().unwrap().check().unwrap();
+    let open = of("stock.csv", text);
+    assert!(value(&open, "columns.sequence").is_empty() && open.remarks.iter().any(|remark| remark.contains("Seq")));
+    assert_eq!(value(&told(text, &[("export", Value::from("delta"))]), "columns.sequence"), "\"Seq\"");
+    assert_eq!(value(&of("stock.csv", "Code,Qty,Seq\nA1,5,1\nA2,6,2\n"), "columns.sequence"), "");
+    assert_eq!(value(&of("DELTA.csv", "Code,Qty,Seq\nA1,5,x\nA2,6,2\n"), "columns.sequence"), "?");
+}
+
+#[test]
+fn a_last_row_that_adds_up_or_counts_the_others_is_no_silent_item() {
+    let rows: String = (0..30).map(|i| format!("A{i},{i}\n")).collect();
+    for (last, rule) in
+        [("TOTAL,435", "TOTAL"), ("Total:,435", "Total:"), ("Summe,999", "Summe"), ("Count,30", "Count")]
+    {
+        let text = format!("SKU,Qty\n{rows}{last}\n");
+        let guess = of("stock.csv", &text);
+        assert_eq!(value(&guess, "ignore_rows"), format!("[\"starts-with:{rule}\"]"), "{last}");
+        assert!(guess.remarks.iter().any(|remark| remark.contains(rule)), "{last}: {:?}", guess.remarks);
+        assert_eq!(items_of(&guess, &text).len(), 30, "{last}");
+    }
+    let guess = of("stock.csv", format!("SKU,Qty\n{rows}X9,435\n"));
+    assert_eq!(guess.undecided(), ["ignore_rows"]);
+    assert_eq!(choices_of(&guess, "ignore_rows"), ["[\"starts-with:X9\"]", "[]"]);
+    let counted = of("stock.csv", format!("SKU,Qty\n{rows}30 rows\n"));
+    assert!(counted.remarks.iter().any(|remark| remark.contains("30 rows")), "{:?}", counted.remarks);
+    assert_eq!(of("stock.csv", format!("SKU,Qty\n{rows}")).undecided(), [""; 0]);
+}
