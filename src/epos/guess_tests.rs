@@ -569,3 +569,24 @@ fn a_last_row_that_adds_up_or_counts_the_others_is_no_silent_item() {
     assert!(counted.remarks.iter().any(|remark| remark.contains("30 rows")), "{:?}", counted.remarks);
     assert_eq!(of("stock.csv", format!("SKU,Qty\n{rows}")).undecided(), [""; 0]);
 }
+
+#[test]
+fn texts_for_a_person_stay_short_however_long_names_and_rows_are() {
+    let long = "x".repeat(4000);
+    let rows: String = (1..9).map(|i| format!("A{i},{i},tea\n")).collect();
+    for text in [
+        format!("SKU,{long}qty,{long}\n{rows}"),
+        format!("{long}sku,{long}qty,{long}\n{rows}"),
+        format!("SKU,Qty,Text\n{rows}TOTAL,36,{long}\n"),
+        format!("SKU,Qty,Text\n{rows}B,36,{long}\n"),
+        format!("SKU,Qty,Text\n{rows}8 {long}\n"),
+    ] {
+        let guess = of("stock.csv", &text);
+        let reasons = guess.findings.iter().map(|finding| &finding.reason);
+        let longest = reasons.chain(&guess.remarks).map(String::len).max();
+        assert!(longest < Some(1000), "{longest:?}");
+    }
+    let typed = "Code Stock\nHXX  2026\nDA1      5\nDA2      0\nDA3     -1\nT3\n";
+    let guess = of("stock.txt", typed);
+    assert!(guess.senseless.is_some() || !guess.undecided().is_empty() || guess.profile().unwrap().check().is_ok());
+}

@@ -6,7 +6,7 @@
 use rust_decimal::Decimal;
 use toml::Value;
 
-use super::book::{Book, Choice};
+use super::book::{Book, Choice, some};
 use super::columns::Roles;
 use super::numbers::number;
 use super::proof::sum_of;
@@ -50,6 +50,10 @@ pub(super) struct Closing {
     pub(super) record: Vec<String>,
 }
 
+fn shown(record: &[String]) -> String {
+    some(record.iter().map(String::as_str).filter(|field| !field.trim().is_empty())).replace(", ", " ")
+}
+
 fn rule_for(record: &[String]) -> String {
     format!("starts-with:{}", record.first().map_or("", |first| first.trim()))
 }
@@ -84,7 +88,7 @@ pub(super) fn take(table: &mut Table, roles: &Roles, book: &mut Book<'_>) -> Vec
 }
 
 fn told(part: &Part, record: &[String], roles: &Roles) -> String {
-    let shown = record.join(" ");
+    let shown = shown(record);
     let numbers: Vec<Decimal> = record.iter().filter_map(|field| number(field)).collect();
     let is_sum = roles.quantities.iter().any(|at| numbers.contains(&sum_of(part, *at)));
     let what = if !part.is_whole {
@@ -102,10 +106,10 @@ fn told(part: &Part, record: &[String], roles: &Roles) -> String {
 /// Asks about last rows that have the sum of all others, and tells of last lines that have their number.
 pub(super) fn decide(table: &Table, roles: &Roles, book: &mut Book<'_>) {
     for part in &table.parts {
-        let last = part.odd.last().map(|record| record.join(" ")).unwrap_or_default();
-        let counts = |word: &str| word.parse::<usize>() == Ok(part.rows.len());
-        if part.is_whole && part.rows.len() > 1 && last.split_whitespace().any(counts) {
-            let name = &part.name;
+        let Some(last) = part.odd.last() else { continue };
+        let counts = |field: &String| field.split_whitespace().any(|word| word.parse() == Ok(part.rows.len()));
+        if part.is_whole && part.rows.len() > 1 && last.iter().any(counts) {
+            let (name, last) = (&part.name, shown(last));
             book.remark(format!(
                 "A line of {name} ({last}) tells the number of its rows; a profile cannot check that."
             ));
@@ -136,6 +140,6 @@ fn ask(part: &Part, book: &mut Book<'_>) {
         let with = rules.into_iter().chain([Value::from(rule_for(last))]).collect();
         choices.insert(0, Choice::new(Value::Array(with), "it is a total; leave it out"));
     }
-    let why = format!("the last row of {} ({}) has the sum of all others", part.name, last.join(" "));
+    let why = format!("the last row of {} ({}) has the sum of all others", part.name, shown(last));
     book.doubt("ignore_rows", why, "Is the last row a total, or an item?", choices);
 }
