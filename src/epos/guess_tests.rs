@@ -590,3 +590,13 @@ fn texts_for_a_person_stay_short_however_long_names_and_rows_are() {
     let guess = of("stock.txt", typed);
     assert!(guess.senseless.is_some() || !guess.undecided().is_empty() || guess.profile().unwrap().check().is_ok());
 }
+
+#[test]
+fn a_longer_number_of_fixed_width_than_the_samples_have_is_not_cut() {
+    let row = |sku: usize, count: usize| format!("{sku:013} {:<14}{count:>7}\n", "Tea");
+    let rows: String = (0..9).map(|i| row(1_000_000_000_000 + i, i * 7)).collect();
+    let guess = of("stock.txt", &rows);
+    let later = row(1_000_000_000_000, 12345);
+    assert_eq!(items_of(&guess, &later).len(), 1);
+    assert!(items_of(&guess, &later)[0].contains("12345"), "{:?}", items_of(&guess, &later));
+}

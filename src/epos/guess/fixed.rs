@@ -1,7 +1,7 @@
 //! Fixed width: where the fields begin and end, seen from the characters that stand in each place of all lines.
 //!
-//! Promises: a field reaches up to where the next begins, so that a longer value than the samples have still fits; no
-//! sense is made of lines of prose. Work grows with the bytes only.
+//! Promises: a field reaches up to where the next begins, and a number begins where the field before ends, so that a
+//! longer value than the samples have still fits; no sense is made of lines of prose. Work grows with the bytes only.
 
 use std::collections::BTreeSet;
 
@@ -167,11 +167,26 @@ fn fields(places: &[Place], mark: usize, glued: Option<usize>) -> Vec<Span> {
     for at in mark..classes.len() {
         let before = if at == mark { Class::Blank } else { classes[at - 1] };
         if glued != Some(at) && begins_field(before, classes[at], &classes[at..]) {
-            starts.push(at);
+            starts.push(number_start(&classes, at, mark));
         }
     }
     let ends = starts.iter().skip(1).copied().chain([classes.len()]);
     starts.iter().copied().zip(ends).collect()
+}
+
+/// Where a number begins that may be longer than the samples show: blanks before it are its own, so that its first
+/// digits never fall to the field before. One that is filled with zeros has its full length.
+fn number_start(classes: &[Class], at: usize, mark: usize) -> usize {
+    const FILLED: usize = 5;
+    let digits = classes[at..].iter().take_while(|class| **class == Class::Digit).count();
+    let may_be_longer = match classes[at] {
+        Class::Number | Class::Sign => true,
+        Class::Digit => digits < FILLED,
+        Class::Blank | Class::Text => false,
+    };
+    let blanks = classes[mark..at].iter().rev().take_while(|class| **class == Class::Blank).count();
+    // Blanks at the start of the line stand before the first field in any case.
+    if may_be_longer && blanks < at - mark { at - blanks } else { at }
 }
 
 fn begins_field(before: Class, class: Class, rest: &[Class]) -> bool {

@@ -72,8 +72,13 @@ fn agree(spans: &[Span], lines: &[&String], fields: &[Span]) -> bool {
         let is_filled = lines.iter().any(|line| !cut(line, (*from, *to)).is_empty());
         from < to && is_filled && (*from == 0 || lines.iter().all(is_blank))
     };
+    // Where the values of a field begin; blanks before a number count as its own.
+    let begin = |(from, to): Span| {
+        let first = |line: &&String| line.chars().skip(from).take(to - from).position(|c| c != ' ');
+        from + lines.iter().filter_map(first).min().unwrap_or(0)
+    };
     let is_whole = |field: &Span| {
-        let around = spans.iter().find(|(from, to)| (from..to).contains(&&field.0));
+        let around = spans.iter().find(|(from, to)| (*from..*to).contains(&begin(*field)));
         !mostly_numbers(*field) || around.is_some_and(|span| mostly_numbers(*span))
     };
     spans.iter().all(is_free) && fields.iter().all(is_whole)
