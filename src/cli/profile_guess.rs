@@ -2,7 +2,8 @@
 //!
 //! Promises: questions and explanations go to standard error, the profile to standard output or into a new file; with
 //! `--yes` or without a terminal nothing is asked, and what is doubtful stays undecided. The proposal is tried on the
-//! samples before it is shown. No sample is changed.
+//! samples before it is shown; one that does not read them is undecided as a whole, so that it is refused until a
+//! person has looked. No sample is changed.
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
@@ -89,8 +90,7 @@ pub(super) fn guess(args: &Args, out: &mut dyn Write) -> CliResult {
         write_file(file, args.force, &toml)?;
     }
     print(args, &guess, &tried, &toml, out)?;
-    let is_read = tried.iter().all(|one| one.tested.reject.is_none());
-    Ok(if guess.undecided().is_empty() && is_read { Exit::Done } else { Exit::Found })
+    Ok(if guess.undecided().is_empty() { Exit::Done } else { Exit::Found })
 }
 
 /// Asks about one finding after the other; each answer may settle others.
@@ -151,6 +151,10 @@ fn try_out(samples: &Samples, guess: &mut Guess) -> Result<Vec<Tried>, CliError>
     }
     for trouble in tried.iter().filter_map(Tried::trouble) {
         guess.lower_confidence(&trouble);
+    }
+    let rejected = tried.iter().filter(|one| one.tested.reject.is_some());
+    if let Some(trouble) = rejected.filter_map(Tried::trouble).next() {
+        guess.distrust(trouble);
     }
     Ok(tried)
 }
@@ -230,6 +234,10 @@ fn explain(guess: &Guess, tried: &[Tried], out: &mut dyn Write) -> io::Result<()
         show_columns(guess, out)?;
     }
     writeln!(out)?;
+    if let Some(trouble) = &guess.unread {
+        let text = format!("The proposal does not read its own sample: {trouble}. Something in it is wrong.");
+        writeln!(out, "{}", output::wrapped(&text, ""))?;
+    }
     match guess.undecided().as_slice() {
         [] => writeln!(out, "The profile is complete."),
         keys => writeln!(out, "For you to decide: {}. Until then the profile is refused.", keys.join(", ")),

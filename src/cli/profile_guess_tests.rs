@@ -119,3 +119,21 @@ fn control_files_are_recognised_when_they_lie_beside_the_sample() {
     assert_eq!(exit, Exit::Done, "{toml}");
     assert!(toml.contains("md5_key = \"MD5_STOCK\"") && toml.contains("sum_key = \"VALIDATION_STOCK\""), "{toml}");
 }
+
+#[test]
+fn a_proposal_that_does_not_read_its_own_sample_is_refused_until_a_person_has_looked() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = "SKU,Qty\n".to_owned();
+    (0..40).for_each(|at| text.push_str(&format!("A{at},{}\n", if at % 10 == 7 { "n/a" } else { "5" })));
+    let files = samples(folder.path(), &[("stock.csv", &text)]);
+    let (exit, toml) = run(&args(files.clone(), None, Format::Table));
+    assert_eq!(exit, Exit::Found);
+    assert!(toml.contains("undecided = [\"columns\"]") && toml.contains("does not read its own sample"), "{toml}");
+    let profile: StockProfile = toml::from_str(&toml).unwrap();
+    assert_eq!(profile.check().unwrap_err().key, "undecided");
+    let (_, json) = run(&args(files.clone(), None, Format::Json));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["complete"], &json["undecided"][0]), (&false.into(), &"columns".into()));
+    let (exit, shown) = run(&args(files, Some(folder.path().join("till.toml")), Format::Table));
+    assert!(exit == Exit::Found && shown.contains("For you to decide: columns."), "{shown}");
+}

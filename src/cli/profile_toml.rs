@@ -27,11 +27,18 @@ pub(super) fn written(guess: &Guess, samples: &[String], troubles: &[String]) ->
     let undecided = guess.undecided();
     if !undecided.is_empty() {
         text.push('\n');
-        comment(
-            &mut text,
-            "",
-            "These keys are for you to decide; the choices stand below. The profile is refused until this line is gone.",
-        );
+        let why = match &guess.unread {
+            Some(trouble) => format!(
+                "This proposal does not read its own sample: {trouble}. So something below is wrong, most likely the \
+                 columns; correct it. The profile is refused until this line is gone."
+            ),
+            None => {
+                "These keys are for you to decide; the choices stand below. The profile is refused until this line \
+                     is gone."
+                    .to_owned()
+            }
+        };
+        comment(&mut text, "", &why);
         put(&mut text, "undecided", &toml::Value::from(undecided));
     }
     for finding in &guess.findings {

@@ -23,6 +23,8 @@ mod companion;
 mod encoding;
 mod fixed;
 mod fixed_fields;
+mod fixed_heading;
+mod guards;
 mod leftovers;
 mod numbers;
 mod preamble;
@@ -32,6 +34,7 @@ mod scope;
 mod separated;
 mod shape;
 mod table;
+mod totals;
 mod when;
 mod words;
 mod xml;
@@ -84,6 +87,8 @@ pub struct Guess {
     pub exports: Vec<usize>,
     /// Why no sense can be made of the samples at all.
     pub senseless: Option<String>,
+    /// Why the proposal cannot be right although nothing in it is doubtful: it does not read its own samples.
+    pub unread: Option<String>,
 }
 
 /// A column as it was seen.
@@ -121,15 +126,20 @@ fn propose(
     }
     let texts = encoding::decode(&chosen, book)?;
     let mut table = shape::table(&texts, book)?;
+    let guards = guards::take_off(&mut table);
     let roles = columns::decide(&mut table, book);
+    guards::decide(&guards, &table, &roles, book);
+    let closing = totals::take(&mut table, &roles, book);
     numbers::decide(&table, &roles, book);
-    leftovers::decide(&texts, &table, &roles, book);
+    leftovers::decide(&texts, &table, &roles, &closing, book);
+    totals::decide(&table, &roles, book);
     proof::decide(&table, &roles, book);
     proof::final_newline(&texts, &table, book);
     let given: Vec<&Sample<'_>> =
         (0..samples.len()).filter(|at| !exports.contains(at)).filter_map(|at| samples.get(at)).collect();
     companion::decide(&chosen, companion::Companions { given: &given, beside }, &table, &roles, book);
     scope::decide(&chosen, &table, &roles, book);
+    scope::ordinal(&table, book);
     when::decide(&chosen, &texts, &table, book);
     Ok(table)
 }
@@ -137,7 +147,13 @@ fn propose(
 impl Guess {
     /// The keys that a person has to decide about.
     pub fn undecided(&self) -> Vec<String> {
-        self.findings.iter().filter(|finding| finding.value.is_none()).map(|finding| finding.key.to_owned()).collect()
+        let open = self.findings.iter().filter(|finding| finding.value.is_none()).map(|finding| finding.key.to_owned());
+        open.chain(self.unread.as_ref().map(|_| "columns".to_owned())).collect()
+    }
+
+    /// Leaves the proposal as a whole to a person: reading a sample by it failed.
+    pub fn distrust(&mut self, why: String) {
+        self.unread.get_or_insert(why);
     }
 
     /// The profile, its undecided keys named in it.

@@ -343,3 +343,260 @@ fn a_name_that_no_profile_can_write_is_never_proposed() {
         assert!(guessed.senseless.is_some() || profile.check().is_ok(), "{name} {attribute}: {:?}", profile.check());
     }
 }
+
+#[test]
+fn a_name_that_merely_has_a_word_for_stock_in_it_is_asked_about() {
+    for name in [
+        "Sollbestand",
+        "Höchstbestand",
+        "Bestellbestand",
+        "Anfangsbestand",
+        "Inventurbestand",
+        "Zielbestand",
+        "Bestand VJ",
+        "Lieferantenbestand",
+        "Zentrallager Bestand",
+        "Bestellmenge",
+        "Verkaufsmenge",
+        "Menge VPE",
+        "Order Qty",
+        "Case Qty",
+        "Inner Qty",
+        "Qty YTD",
+        "Quantity Break",
+        "Quantity Received",
+        "Qty In",
+        "Qty Out",
+        "Last Stock Qty",
+        "Stock Days",
+        "Stockturn",
+        "Stock Group",
+        "Target Stock",
+        "Damaged Stock",
+        "Warehouse Stock",
+        "Qté vendue",
+        "Quantité commandée",
+        "Stock sécurité",
+        "Qty Main St",
+    ] {
+        let guess = of("stock.csv", format!("SKU;Name;{name}\nA1;Tea;12\nA2;Cup;0\nA3;Pot;-4\n"));
+        assert_eq!(guess.undecided(), ["columns.quantity"], "{name}");
+    }
+    let beside = of("stock.csv", "SKU;Stock;Damaged Stock\nA1;1;2\nA2;2;0\nA3;3;1\n");
+    assert_eq!(beside.undecided(), ["columns.quantity"]);
+}
+
+#[test]
+fn a_name_that_merely_has_a_word_for_an_item_in_it_is_asked_about() {
+    for name in ["Parent SKU", "Pack barcode", "Supplier SKU", "Old Item Code", "Style", "SKU group"] {
+        let guess = of("stock.csv", format!("{name};Qty\nA1;12\nA2;0\nA3;-4\n"));
+        assert_eq!(guess.undecided(), ["columns.sku"], "{name}");
+    }
+}
+
+#[test]
+fn whole_names_for_item_and_stock_are_sure() {
+    let items = [
+        "sku",
+        "Item Code",
+        "ItemCode",
+        "Item No.",
+        "Article Number",
+        "ArtikelNr",
+        "Artikelnummer",
+        "EAN",
+        "Barcode",
+        "PLU",
+        "Part No",
+        "Code",
+        "Référence",
+        "Re\u{301}fe\u{301}rence",
+    ];
+    let stocks = [
+        "qty",
+        "QUANTITY",
+        "Stock",
+        "On Hand",
+        "onhand",
+        "stock_qty",
+        "Qty on hand",
+        "Quantity On Hand",
+        "Stock on Hand",
+        "Available",
+        "Free stock",
+        "Bestand",
+        "Lagerbestand",
+        "Menge",
+        "Lager",
+        "Antal",
+        "Voorraad",
+        "Aantal",
+        "Quantité",
+        "Stock disponible",
+        "Giacenza",
+        "Existencias",
+        "Verfügbarer Bestand",
+    ];
+    let pairs = items.iter().map(|item| (*item, "Qty")).chain(stocks.iter().map(|stock| ("SKU", *stock)));
+    for (item, stock) in pairs {
+        let guess = of("stock.csv", format!("{item};Name;{stock}\nA1;Tea;12\nA2;Cup;3\nA3;Pot;4\n"));
+        assert_eq!(guess.undecided(), [""; 0], "{item} {stock}");
+    }
+}
+
+#[test]
+fn numbers_without_a_name_are_the_stock_only_where_they_cannot_be_prices() {
+    let rows = |number: fn(u64) -> u64| -> String {
+        (0..20).map(|i| format!("{};{}\n", 4_001_234_500_001_u64 + i, number(i))).collect()
+    };
+    assert!(of("stock.csv", rows(|i| i * 100 + 199)).undecided().contains(&"columns.quantity".to_owned()));
+    assert!(of("stock.csv", rows(|i| i * 7 % 50 + 1)).undecided().contains(&"columns.quantity".to_owned()));
+    assert_eq!(of("stock.csv", rows(|i| i * 7 % 50)).undecided(), [""; 0]);
+    assert_eq!(of("stock.csv", "A1;5\nA2;-2\nA3;17\n").undecided(), [""; 0]);
+    let proved = "H;X;1\nD;A1;500\nD;A2;1200\nD;A3;399\nT;3;2099\n";
+    assert_eq!(of("stock.csv", proved).undecided(), [""; 0]);
+}
+
+/// The items that a complete proposal reads from its sample.
+#[track_caller]
+fn items_of(guess: &Guess, text: &str) -> Vec<String> {
+    assert_eq!(guess.undecided(), [""; 0]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stock.csv");
+    std::fs::write(&path, text).unwrap();
+    let mut items = Vec::new();
+    let mut sink = |row: &ExportRow<'_>| {
+        items.push(format!("{} {:?}", row.sku, row.says));
+        Ok(())
+    };
+    let export = ExportFile { path: &path, name: "stock.csv", companion: None };
+    read_export(&guess.profile().unwrap().check().unwrap(), export, &mut sink).unwrap();
+    items.sort();
+    items
+}
+
+#[test]
+fn the_marks_of_a_spreadsheet_around_digits_come_off_and_are_no_quotation_marks() {
+    for text in [
+        "SKU,Name,Qty\n=\"000001\",\"Pot, white\",5\n=\"000002\",Cup,0\nX3,Tea,1\n",
+        "SKU,Name,Qty\n=\"000001\",Pot,5\n=\"000002\",Cup,0\n=\"000003\",Tea,1\n",
+        "SKU,Name,Qty\n\"=\"\"000001\"\"\",Pot,5\n\"=\"\"000002\"\"\",Cup,0\n",
+        "SKU,Name,Qty\n'000001,Pot,5\n'000002,Cup,0\n",
+    ] {
+        let guess = of("stock.csv", text);
+        assert_eq!(value(&guess, "spreadsheet_text_guard"), "\"strip\"", "{text}");
+        assert!(reason(&guess, "spreadsheet_text_guard").starts_with(&format!("{} of", text.matches("0000").count())));
+        assert_ne!(value(&guess, "quote"), "\"\"", "{text}");
+        assert!(items_of(&guess, text)[0].starts_with("000001 "), "{text}");
+    }
+    let text = "SKU,Qty\nA1,'5\nA2,'17\n";
+    assert!(items_of(&of("stock.csv", text), text)[0].contains('5'));
+    assert_eq!(value(&of("stock.csv", "SKU,Qty\nA1,5\n'til,3\n"), "spreadsheet_text_guard"), "");
+}
+
+fn choices_of(guess: &Guess, key: &str) -> Vec<String> {
+    let question =
+        guess.findings.iter().find(|finding| finding.key == key).and_then(|finding| finding.question.clone());
+    question.map_or(Vec::new(), |question| question.choices.iter().map(|choice| choice.value.to_string()).collect())
+}
+
+#[test]
+fn a_letter_that_opens_every_line_of_fixed_width_is_not_cut_off_the_item() {
+    let rows: String = (0..20).map(|i| format!("A{:09} {:<12}{:>6}\n", 1000 + i * 37, "Teapot", i * 7 % 19)).collect();
+    let guess = of("stock.txt", &rows);
+    assert_eq!(guess.undecided(), ["columns.sku"]);
+    let choices = choices_of(&guess, "columns.sku");
+    assert_eq!(choices, ["[1, 11]", "[2, 11]"]);
+    assert!(!told(&rows, &[("columns.sku", Value::from(vec![1, 11]))]).undecided().contains(&"columns.sku".to_owned()));
+    let adjacent: String = (0..20).map(|i| format!("A{:09}Pot    {:06}\n", 1000 + i * 37, i * 7 % 19)).collect();
+    assert_eq!(choices_of(&of("stock.txt", adjacent), "columns.sku"), ["[1, 10]", "[2, 10]"]);
+}
+
+#[test]
+fn a_heading_of_fixed_width_names_the_columns_where_the_rows_agree_with_it() {
+    let names = ["Teapot, white", "Cup", "Milk jug", "Saucer"];
+    let row = |i: usize| format!("{:<8}{:<16}{:>5} {:>7}\n", format!("K{i}"), names[i % 4], i * 5, format!("{i}.50"));
+    let rows: String = (0..12).map(row).collect();
+    let left = format!("{:<8}{:<16}{:<6}{:<7}\n", "Code", "Name", "Stock", "Price");
+    let guess = of("stock.txt", format!("{left}{rows}"));
+    assert_eq!(value(&guess, "header"), "\"first-row\"");
+    let columns = (value(&guess, "columns.sku"), value(&guess, "columns.quantity"));
+    assert_eq!(columns, ("[1, 8]".to_owned(), "[25, 30]".to_owned()));
+    assert!(items_of(&guess, &format!("{left}{rows}"))[0].starts_with("K0 "));
+    let two_words = of("stock.txt", format!("Item No Name            Stock  Price\n{rows}"));
+    assert_eq!(value(&two_words, "columns.sku"), "?");
+    let elsewhere = of("stock.txt", format!("Code Name Stock Price\n{rows}"));
+    assert_eq!(elsewhere.undecided(), ["columns.sku", "columns.quantity"]);
+    assert_eq!(value(&elsewhere, "header"), "\"first-row\"");
+}
+
+#[test]
+fn lines_of_one_length_are_not_said_to_be_of_different_ones() {
+    let why = |text: &str| of("x", text).senseless.unwrap();
+    assert!(!why("abcdefgh\nijklmnop\nqrstuvwx\n").contains("not of one length"));
+    assert!(why("Dear Sir,\nplease find enclosed\nnothing\n").contains("not of one length"));
+}
+
+#[test]
+fn the_column_that_orders_changes_is_proposed_in_a_file_of_changes() {
+    let text = "Code,Qty,Action,Seq\nA1,5,U,1\nA3,6,U,2\nA2,0,D,3\n";
+    let guess = of("DELTA_1.csv", text);
+    assert_eq!((value(&guess, "columns.sequence").as_str(), guess.undecided().as_slice()), ("\"Seq\"", &[][..]));
+    guess.profile().unwrap().check().unwrap();
+    let open = of("stock.csv", text);
+    assert!(value(&open, "columns.sequence").is_empty() && open.remarks.iter().any(|remark| remark.contains("Seq")));
+    assert_eq!(value(&told(text, &[("export", Value::from("delta"))]), "columns.sequence"), "\"Seq\"");
+    assert_eq!(value(&of("stock.csv", "Code,Qty,Seq\nA1,5,1\nA2,6,2\n"), "columns.sequence"), "");
+    assert_eq!(value(&of("DELTA.csv", "Code,Qty,Seq\nA1,5,x\nA2,6,2\n"), "columns.sequence"), "?");
+}
+
+#[test]
+fn a_last_row_that_adds_up_or_counts_the_others_is_no_silent_item() {
+    let rows: String = (0..30).map(|i| format!("A{i},{i}\n")).collect();
+    for (last, rule) in
+        [("TOTAL,435", "TOTAL"), ("Total:,435", "Total:"), ("Summe,999", "Summe"), ("Count,30", "Count")]
+    {
+        let text = format!("SKU,Qty\n{rows}{last}\n");
+        let guess = of("stock.csv", &text);
+        assert_eq!(value(&guess, "ignore_rows"), format!("[\"starts-with:{rule}\"]"), "{last}");
+        assert!(guess.remarks.iter().any(|remark| remark.contains(rule)), "{last}: {:?}", guess.remarks);
+        assert_eq!(items_of(&guess, &text).len(), 30, "{last}");
+    }
+    let guess = of("stock.csv", format!("SKU,Qty\n{rows}X9,435\n"));
+    assert_eq!(guess.undecided(), ["ignore_rows"]);
+    assert_eq!(choices_of(&guess, "ignore_rows"), ["[\"starts-with:X9\"]", "[]"]);
+    let counted = of("stock.csv", format!("SKU,Qty\n{rows}30 rows\n"));
+    assert!(counted.remarks.iter().any(|remark| remark.contains("30 rows")), "{:?}", counted.remarks);
+    assert_eq!(of("stock.csv", format!("SKU,Qty\n{rows}")).undecided(), [""; 0]);
+}
+
+#[test]
+fn texts_for_a_person_stay_short_however_long_names_and_rows_are() {
+    let long = "x".repeat(4000);
+    let rows: String = (1..9).map(|i| format!("A{i},{i},tea\n")).collect();
+    for text in [
+        format!("SKU,{long}qty,{long}\n{rows}"),
+        format!("{long}sku,{long}qty,{long}\n{rows}"),
+        format!("SKU,Qty,Text\n{rows}TOTAL,36,{long}\n"),
+        format!("SKU,Qty,Text\n{rows}B,36,{long}\n"),
+        format!("SKU,Qty,Text\n{rows}8 {long}\n"),
+    ] {
+        let guess = of("stock.csv", &text);
+        let reasons = guess.findings.iter().map(|finding| &finding.reason);
+        let longest = reasons.chain(&guess.remarks).map(String::len).max();
+        assert!(longest < Some(1000), "{longest:?}");
+    }
+    let typed = "Code Stock\nHXX  2026\nDA1      5\nDA2      0\nDA3     -1\nT3\n";
+    let guess = of("stock.txt", typed);
+    assert!(guess.senseless.is_some() || !guess.undecided().is_empty() || guess.profile().unwrap().check().is_ok());
+}
+
+#[test]
+fn a_longer_number_of_fixed_width_than_the_samples_have_is_not_cut() {
+    let row = |sku: usize, count: usize| format!("{sku:013} {:<14}{count:>7}\n", "Tea");
+    let rows: String = (0..9).map(|i| row(1_000_000_000_000 + i, i * 7)).collect();
+    let guess = of("stock.txt", &rows);
+    let later = row(1_000_000_000_000, 12345);
+    assert_eq!(items_of(&guess, &later).len(), 1);
+    assert!(items_of(&guess, &later)[0].contains("12345"), "{:?}", items_of(&guess, &later));
+}

@@ -76,7 +76,7 @@ impl Choice {
 }
 
 /// The order in which keys are written, that of the vocabulary.
-const ORDER: [&str; 29] = [
+const ORDER: [&str; 30] = [
     "kind",
     "encoding",
     "delimiter",
@@ -96,6 +96,7 @@ const ORDER: [&str; 29] = [
     "thousands",
     "implied_decimals",
     "negative",
+    "spreadsheet_text_guard",
     "ignore_rows",
     "end_marker",
     "final_newline",
@@ -189,7 +190,7 @@ impl<'a> Book<'a> {
     /// The proposal, its keys in order.
     pub(super) fn close(mut self, exports: Vec<usize>, senseless: Option<String>) -> Guess {
         self.findings.sort_by_key(|finding| ORDER.iter().position(|key| *key == finding.key));
-        Guess { findings: self.findings, remarks: self.remarks, columns: Vec::new(), exports, senseless }
+        Guess { findings: self.findings, remarks: self.remarks, exports, senseless, ..Guess::default() }
     }
 }
 

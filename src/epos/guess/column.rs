@@ -98,12 +98,11 @@ impl Look {
         is_plain && self.rows >= 3 && self.distinct == self.rows && (is_uniform || self.padded * 2 > self.filled)
     }
 
-    /// Do these look like counts, not like line numbers or years: some none, less than none, or as many as others, or
-    /// of different length?
+    /// Can these only be counts: some none or less than none, as neither prices nor numbers of things are, and no
+    /// line numbers?
     pub(super) fn is_like_counts(&self) -> bool {
         const FEW: usize = 3;
-        let is_varied = self.negatives + self.zeros > 0 || self.distinct < self.filled || self.shortest < self.longest;
-        self.filled >= FEW && is_varied && self.steps * 2 < self.filled
+        self.filled >= FEW && self.negatives + self.zeros > 0 && self.steps * 2 < self.filled
     }
 
     /// Could these name one item each?

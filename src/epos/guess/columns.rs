@@ -1,6 +1,6 @@
 //! Which column is the item, and which one its quantity.
 //!
-//! Promises: names decide before content, and content alone only when one column is left; two that fit are a question,
+//! Promises: whole names decide before content, names that are merely like them decide nothing, and content alone only when one column is left that cannot be money; two that fit are a question,
 //! never a choice of ours. What the file itself proves (a closing sum that one column alone adds up to) counts as said.
 
 use toml::Value;
@@ -73,9 +73,9 @@ fn quantity(table: &Table, known: &Known, book: &mut Book<'_>) -> Vec<usize> {
         return told_quantity(table, told, book);
     }
     let is_number = |at: &usize| known.looks[*at].may_be_quantity();
-    let named = known.named(Meaning::Quantity);
-    let (named, odd): (Vec<usize>, Vec<usize>) = named.into_iter().partition(is_number);
-    if let ([one], true) = (named.as_slice(), odd.is_empty() || !named.is_empty()) {
+    let plainly: Vec<usize> = known.named(Meaning::Quantity).into_iter().filter(is_number).collect();
+    let like: Vec<usize> = known.named(Meaning::LikeQuantity).into_iter().filter(is_number).collect();
+    if let ([one], []) = (plainly.as_slice(), like.as_slice()) {
         let look = &known.looks[*one];
         let why = format!(
             "its name says so, and {} of {} values are numbers: {}",
@@ -85,6 +85,7 @@ fn quantity(table: &Table, known: &Known, book: &mut Book<'_>) -> Vec<usize> {
         );
         return settled("columns.quantity", *one, Confidence::Sure, why, table, book);
     }
+    let named: Vec<usize> = plainly.into_iter().chain(like).collect();
     let candidates = if named.is_empty() { unnamed_numbers(known) } else { named.clone() };
     let summed: Vec<usize> = candidates.iter().copied().filter(|at| proof::closing_sum_is_of(table, *at)).collect();
     match (summed.as_slice(), candidates.as_slice()) {
@@ -94,7 +95,7 @@ fn quantity(table: &Table, known: &Known, book: &mut Book<'_>) -> Vec<usize> {
         }
         (_, [one]) if !is_named_otherwise(table, *one) && known.looks[*one].is_like_counts() => {
             let why = format!(
-                "it is the only column whose numbers can be counts of units: {}",
+                "it is the only column whose numbers can be counts of units, and some are 0 or less, as no prices are: {}",
                 some(table.values(*one).take(6))
             );
             settled("columns.quantity", *one, Confidence::Sure, why, table, book)
@@ -154,10 +155,14 @@ fn doubt_quantity(table: &Table, known: &Known, candidates: &[usize], is_named: 
     let all: Vec<usize> =
         (0..table.places.len()).filter(|at| known.looks[*at].numbers * 2 > known.looks[*at].filled).collect();
     let any: Vec<usize> = (0..table.places.len()).collect();
-    let offered = [candidates, &all, &any].into_iter().find(|list| !list.is_empty()).unwrap_or_default();
-    let offered = &offered[..offered.len().min(OFFERED)];
-    let mut choices = choices(table, offered);
-    if is_named && offered.len() > 1 {
+    let mut offered = [candidates, &all, &any].into_iter().find(|list| !list.is_empty()).unwrap_or_default().to_vec();
+    if candidates.len() == 1 {
+        // It may be none of that kind; the stock then stands in another column.
+        offered.extend(all.into_iter().filter(|at| !candidates.contains(at)));
+    }
+    offered.truncate(OFFERED);
+    let mut choices = choices(table, &offered);
+    if is_named && candidates.len() > 1 {
         let list: Vec<Value> = offered.iter().filter_map(|at| table.places.get(*at)).cloned().collect();
         choices.push(Choice::new(
             Value::Array(list),
@@ -166,9 +171,13 @@ fn doubt_quantity(table: &Table, known: &Known, candidates: &[usize], is_named: 
     }
     let why = match (candidates.len(), is_named) {
         (0, _) => "no column has numbers that must be counts of units".to_owned(),
+        (1, true) => format!(
+            "the name {} has a word for stock in it, but may mean another number, such as a wanted or an ordered one",
+            table.called(candidates[0])
+        ),
         (_, true) => "the names of several columns say stock".to_owned(),
         (1, false) => format!(
-            "only {} has numbers that can be counts of units, but neither its name nor enough rows say so",
+            "only {} has numbers that can be counts of units, but no name says so, and they may as well be prices",
             table.called(candidates[0])
         ),
         (count, false) => format!("{count} columns have numbers that can be counts of units, and no name decides"),
@@ -189,8 +198,12 @@ fn sku(table: &Table, known: &Known, roles: &Roles, book: &mut Book<'_>) -> Opti
     let may_be = |at: &usize| known.looks[*at].filled * 2 > known.looks[*at].rows && !roles.quantities.contains(at);
     let tiers = [Meaning::Sku, Meaning::ItemCode, Meaning::Barcode];
     let named: Vec<Vec<usize>> = tiers.map(|tier| known.named(tier).into_iter().filter(may_be).collect()).into();
+    let like: Vec<usize> = known.named(Meaning::LikeItem).into_iter().filter(may_be).collect();
     let Some(best) = named.iter().position(|columns| !columns.is_empty()) else {
-        return unnamed_sku(table, known, roles, book);
+        return match like.as_slice() {
+            [] => unnamed_sku(table, known, roles, book),
+            like => like_sku(table, known, roles, like, book),
+        };
     };
     let beside: Vec<usize> = named.iter().skip(best + 1).flatten().copied().collect();
     match named[best].as_slice() {
@@ -212,6 +225,17 @@ fn sku(table: &Table, known: &Known, roles: &Roles, book: &mut Book<'_>) -> Opti
             doubt_sku(table, &offered, "the names of several columns say item number".to_owned(), book)
         }
     }
+}
+
+/// Names that merely have a word for an item's number in them.
+fn like_sku(table: &Table, known: &Known, roles: &Roles, like: &[usize], book: &mut Book<'_>) -> Option<usize> {
+    let called: Vec<String> = like.iter().map(|at| table.called(*at)).collect();
+    let offered: Vec<usize> = like.iter().copied().chain(unnamed_codes(known, roles)).collect();
+    let why = format!(
+        "the name {} has a word for an item's number in it, but may mean another number than the till's own",
+        some(called.iter().map(String::as_str))
+    );
+    doubt_sku(table, &offered, why, book)
 }
 
 fn beside_in_words(table: &Table, beside: &[usize]) -> String {
@@ -246,6 +270,7 @@ fn unnamed_sku(table: &Table, known: &Known, roles: &Roles, book: &mut Book<'_>)
         codes = branches::repeated_codes(table, known, roles).into_iter().collect();
     }
     match codes.as_slice() {
+        [one] if let Some(bare) = behind_letters(table, *one) => doubt_letters(table, *one, bare, book),
         [one] if !is_named_otherwise(table, *one) && known.rows() >= FEW => {
             let why = format!(
                 "it is the only column with a code that differs in every row: {}",
@@ -270,6 +295,32 @@ fn unnamed_sku(table: &Table, known: &Known, roles: &Roles, book: &mut Book<'_>)
             doubt_sku(table, several, why, book)
         }
     }
+}
+
+/// In fixed width, where letters open the first field of every line and digits follow: the field without them.
+fn behind_letters(table: &Table, column: usize) -> Option<Value> {
+    let is_unnamed = table.kind == Kind::Fixed && column == 0 && !is_named_otherwise(table, column);
+    let [from, to] = table.places.get(column)?.as_array()?.as_slice() else { return None };
+    let letters = |value: &str| {
+        let letters = value.chars().take_while(|c| c.is_alphabetic()).count();
+        value.chars().nth(letters).filter(char::is_ascii_digit).map(|_| letters)
+    };
+    let lengths: Option<Vec<usize>> = table.values(column).map(letters).collect();
+    let lengths = lengths?;
+    let first = *lengths.first().filter(|first| **first > 0 && lengths.iter().all(|other| other == *first))?;
+    let bare = vec![Value::from(from.as_integer()? + i64::try_from(first).ok()?), to.clone()];
+    is_unnamed.then_some(Value::Array(bare))
+}
+
+/// Letters before a number: part of the SKU, or a mark of the kind of record.
+fn doubt_letters(table: &Table, column: usize, bare: Value, book: &mut Book<'_>) -> Option<usize> {
+    let mut choices = choices(table, &[column]);
+    choices.push(Choice::new(bare, "the same without the letters, if they only mark the kind of record"));
+    let why =
+        format!("letters open every line; are they part of the SKU, as in {}?", some(table.values(column).take(2)));
+    let text = "Which characters are the item's SKU, the number that the web store knows it by?";
+    book.doubt("columns.sku", why, text, choices);
+    None
 }
 
 fn doubt_sku(table: &Table, offered: &[usize], why: String, book: &mut Book<'_>) -> Option<usize> {

@@ -1,12 +1,15 @@
 //! Fixed width: where the fields begin and end, seen from the characters that stand in each place of all lines.
 //!
-//! Promises: a field reaches up to where the next begins, so that a longer value than the samples have still fits; no
-//! sense is made of lines of prose. Work grows with the bytes only.
+//! Promises: a field reaches up to where the next begins, and a number begins where the field before ends, so that a
+//! longer value than the samples have still fits; no sense is made of lines of prose. Work grows with the bytes only.
+
+use std::collections::BTreeSet;
 
 use toml::Value;
 
 use super::book::{Book, Confidence, some};
 use super::encoding::Text;
+use super::fixed_heading;
 use super::records::{self, Types};
 use super::separated::part_of;
 use super::table::{Part, Table, Totals};
@@ -48,39 +51,75 @@ impl Place {
     }
 }
 
-/// The table that the samples make; `None` when they are not of fixed width.
-pub(super) fn table(texts: &[Text], book: &mut Book<'_>) -> Option<Table> {
+/// First character of a field, counted from 0, and the one after its last.
+pub(super) type Span = (usize, usize);
+
+/// The table that the samples make, or why they are not of fixed width.
+pub(super) fn table(texts: &[Text], book: &mut Book<'_>) -> Result<Table, &'static str> {
     let lines = |text: &Text| -> Vec<String> {
         text.head.iter().chain(&text.tail).filter(|line| !line.trim().is_empty()).cloned().collect()
     };
-    let samples: Vec<Vec<String>> = texts.iter().map(lines).collect();
+    let mut samples: Vec<Vec<String>> = texts.iter().map(lines).collect();
+    let heading = fixed_heading::of(&samples);
+    if heading.is_some() {
+        samples.iter_mut().for_each(|lines| drop(lines.remove(0)));
+    }
     let types = types(&samples);
     let is_detail = |line: &&String| types.as_ref().is_none_or(|types| types.is_detail(first(line)));
     let details: Vec<&String> = samples.iter().flatten().filter(is_detail).collect();
-    let places = places(&details);
     let mark = usize::from(types.is_some());
-    let fields = fields(&places, mark);
-    if !are_of_one_length(&details) || fields.len() < 2 || !has_numbers(&details, &fields) {
-        return None;
+    let fields = fields(&places(&details), mark, glued(&details, mark));
+    if !are_of_one_length(&details) {
+        return Err("they are not of one length either");
+    } else if fields.len() < 2 || !has_numbers(&details, &fields) {
+        return Err("though they are of one length, no fields with numbers show in them");
     }
     book.settle("kind", "fixed", Confidence::Sure, "no character separates fields, and the lines are of one length");
     if let Some(types) = &types {
         types.settle("in the first character", book);
     }
-    let shown = some(
-        fields.iter().map(|(from, to)| format!("{}-{to}", from + 1)).collect::<Vec<_>>().iter().map(String::as_str),
-    );
+    let named: Vec<(Span, Option<String>)> = match &heading {
+        Some(heading) => {
+            let named = fixed_heading::named(heading, &details, fields, book);
+            named.into_iter().map(|(field, name)| (field, Some(name))).collect()
+        }
+        None => fields.into_iter().map(|field| (field, None)).collect(),
+    };
+    Ok(of_fields(texts, &samples, named, types.as_ref(), book))
+}
+
+fn of_fields(
+    texts: &[Text],
+    samples: &[Vec<String>],
+    named: Vec<(Span, Option<String>)>,
+    types: Option<&Types>,
+    book: &mut Book<'_>,
+) -> Table {
+    let (fields, names): (Vec<Span>, Vec<Option<String>>) = named.into_iter().unzip();
+    let shown: Vec<String> = fields.iter().map(|(from, to)| format!("{}-{to}", from + 1)).collect();
+    let shown = some(shown.iter().map(String::as_str));
     book.remark(format!("The fields stand at characters {shown}, as far as the samples show; compare this with the till's documentation."));
-    let part = |(text, lines): (&Text, &Vec<String>)| part(text, lines, &fields, types.as_ref());
-    Some(Table {
+    let part = |(text, lines): (&Text, &Vec<String>)| part(text, lines, &fields, types);
+    let place = |(from, to): &Span| Value::Array(vec![Value::from(*from as i64 + 1), Value::from(*to as i64)]);
+    Table {
         kind: Kind::Fixed,
-        places: fields
-            .iter()
-            .map(|(from, to)| Value::Array(vec![Value::from(*from as i64 + 1), Value::from(*to as i64)]))
-            .collect(),
-        names: vec![None; fields.len()],
-        parts: texts.iter().zip(&samples).map(part).collect(),
-    })
+        places: fields.iter().map(place).collect(),
+        names,
+        parts: texts.iter().zip(samples).map(part).collect(),
+    }
+}
+
+/// Where digits follow letters at the start of all lines, letters that are the same in many: one code, not two fields.
+fn glued(lines: &[&String], mark: usize) -> Option<usize> {
+    let prefix = |line: &&String| {
+        let letters: String = line.chars().skip(mark).take_while(|c| c.is_alphabetic()).take(LONGEST_LINE).collect();
+        let next = line.chars().nth(mark + letters.chars().count());
+        (!letters.is_empty() && next.is_some_and(|c| c.is_ascii_digit())).then_some(letters)
+    };
+    let prefixes: BTreeSet<String> = lines.iter().map(prefix).collect::<Option<_>>()?;
+    let length = prefixes.first()?.chars().count();
+    let is_alike = prefixes.iter().all(|other| other.chars().count() == length);
+    (is_alike && prefixes.len() * 2 <= lines.len()).then_some(mark + length)
 }
 
 fn first(line: &str) -> &str {
@@ -121,18 +160,33 @@ fn places(lines: &[&String]) -> Vec<Place> {
     places
 }
 
-/// The fields behind the record's mark: first character, counted from 0, and the one after the last.
-fn fields(places: &[Place], mark: usize) -> Vec<(usize, usize)> {
+/// The fields behind the record's mark; none begins where what precedes is glued to it.
+fn fields(places: &[Place], mark: usize, glued: Option<usize>) -> Vec<Span> {
     let classes: Vec<Class> = places.iter().map(|place| place.class()).collect();
     let mut starts = Vec::new();
     for at in mark..classes.len() {
         let before = if at == mark { Class::Blank } else { classes[at - 1] };
-        if begins_field(before, classes[at], &classes[at..]) {
-            starts.push(at);
+        if glued != Some(at) && begins_field(before, classes[at], &classes[at..]) {
+            starts.push(number_start(&classes, at, mark));
         }
     }
     let ends = starts.iter().skip(1).copied().chain([classes.len()]);
     starts.iter().copied().zip(ends).collect()
+}
+
+/// Where a number begins that may be longer than the samples show: blanks before it are its own, so that its first
+/// digits never fall to the field before. One that is filled with zeros has its full length.
+fn number_start(classes: &[Class], at: usize, mark: usize) -> usize {
+    const FILLED: usize = 5;
+    let digits = classes[at..].iter().take_while(|class| **class == Class::Digit).count();
+    let may_be_longer = match classes[at] {
+        Class::Number | Class::Sign => true,
+        Class::Digit => digits < FILLED,
+        Class::Blank | Class::Text => false,
+    };
+    let blanks = classes[mark..at].iter().rev().take_while(|class| **class == Class::Blank).count();
+    // Blanks at the start of the line stand before the first field in any case.
+    if may_be_longer && blanks < at - mark { at - blanks } else { at }
 }
 
 fn begins_field(before: Class, class: Class, rest: &[Class]) -> bool {
@@ -149,12 +203,12 @@ fn begins_field(before: Class, class: Class, rest: &[Class]) -> bool {
     }
 }
 
-fn cut(line: &str, (from, to): (usize, usize)) -> String {
+pub(super) fn cut(line: &str, (from, to): Span) -> String {
     line.chars().skip(from).take(to - from).collect::<String>().trim().to_owned()
 }
 
 /// Is at least one of the fields a number in nearly all lines?
-fn has_numbers(lines: &[&String], fields: &[(usize, usize)]) -> bool {
+fn has_numbers(lines: &[&String], fields: &[Span]) -> bool {
     const TRIED_ON: usize = 200;
     let tried = &lines[..lines.len().min(TRIED_ON)];
     fields.iter().any(|field| {
@@ -163,11 +217,11 @@ fn has_numbers(lines: &[&String], fields: &[(usize, usize)]) -> bool {
     })
 }
 
-fn part(text: &Text, lines: &[String], fields: &[(usize, usize)], types: Option<&Types>) -> Part {
+fn part(text: &Text, lines: &[String], fields: &[Span], types: Option<&Types>) -> Part {
     let row = |line: &String| {
         // One pass over the line for all fields together.
         let chars: Vec<char> = line.chars().take(LONGEST_LINE).collect();
-        let field = |(from, to): &(usize, usize)| -> String {
+        let field = |(from, to): &Span| -> String {
             chars.get(*from..(*to).min(chars.len())).unwrap_or_default().iter().collect::<String>().trim().to_owned()
         };
         fields.iter().map(field).collect::<Vec<String>>()

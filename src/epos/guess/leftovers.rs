@@ -8,6 +8,7 @@ use super::book::{Book, Confidence, some};
 use super::columns::Roles;
 use super::encoding::Text;
 use super::table::Table;
+use super::totals::Closing;
 use super::words;
 
 /// Words that begin a line of totals or a page's head.
@@ -32,9 +33,9 @@ const TOTALS: [&str; 8] = ["Total", "total", "TOTAL", "Summe", "Gesamt", "Totale
 const ENDS: [&str; 7] = ["end", "eof", "ende", "fin", "fine", "endoffile", "endofreport"];
 
 /// Decides about the lines that are no items.
-pub(super) fn decide(texts: &[Text], table: &Table, roles: &Roles, book: &mut Book<'_>) {
+pub(super) fn decide(texts: &[Text], table: &Table, roles: &Roles, closing: &[Closing], book: &mut Book<'_>) {
     let marker = end_marker(texts, table, book);
-    let odd = || table.parts.iter().flat_map(|part| &part.odd).filter(|record| marker.as_ref() != record.first());
+    let odd = open(table, marker.as_ref(), closing);
     let mut rules: Vec<String> = Vec::new();
     let mut seen: Vec<String> = Vec::new();
     let mut found = |rule: String, record: &[String]| {
@@ -43,7 +44,8 @@ pub(super) fn decide(texts: &[Text], table: &Table, roles: &Roles, book: &mut Bo
             rules.push(rule);
         }
     };
-    for record in odd() {
+    closing.iter().for_each(|closing| found(closing.rule.clone(), &closing.record));
+    for record in odd {
         let first = record.first().map_or("", |field| field.trim());
         if words::is_head(record.iter().map(String::as_str)) {
             found("repeated-header".to_owned(), record);
@@ -69,6 +71,14 @@ pub(super) fn decide(texts: &[Text], table: &Table, roles: &Roles, book: &mut Bo
         let why = format!("lines that are no items: {}", some(seen.iter().map(String::as_str)));
         book.settle("ignore_rows", rules, Confidence::Sure, why);
     }
+}
+
+/// Odd records about which nothing is known yet.
+fn open<'t>(table: &'t Table, marker: Option<&String>, closing: &[Closing]) -> impl Iterator<Item = &'t Vec<String>> {
+    let is_open = move |record: &&Vec<String>| {
+        marker != record.first() && !closing.iter().any(|closing| closing.record == **record)
+    };
+    table.parts.iter().flat_map(|part| &part.odd).filter(is_open)
 }
 
 fn filled(row: &[String]) -> usize {

@@ -3,10 +3,11 @@
 //! Promises: changes are never read as everything without a word in the file's name or from a person; where nothing
 //! speaks for changes, everything is assumed, and said to be an assumption.
 
-use super::book::{Book, Choice, Confidence, Question};
+use super::Sample;
+use super::book::{Book, Choice, Confidence, Question, some};
 use super::columns::Roles;
 use super::table::Table;
-use super::{Sample, words};
+use super::words::{self, Meaning};
 
 const FULL: [&str; 7] = ["full", "init", "complete", "snapshot", "voll", "gesamt", "complet"];
 const CHANGES: [&str; 13] = [
@@ -58,6 +59,37 @@ pub(super) fn decide(samples: &[&Sample<'_>], table: &Table, roles: &Roles, book
                 "nothing speaks for a file of changes: no such word in its name, no column that says add or delete";
             let question = Question { text: ASKED.to_owned(), choices, usual: Some(0) };
             book.assume("export", "full", why, question);
+        }
+    }
+}
+
+/// The column that orders the changes of one file.
+pub(super) fn ordinal(table: &Table, book: &mut Book<'_>) {
+    const KEY: &str = "columns.sequence";
+    let is_named = |at: &usize| {
+        let name = table.names.get(*at).and_then(Option::as_deref);
+        name.and_then(words::meaning) == Some(Meaning::Ordinal)
+    };
+    let named: Vec<usize> = (0..table.places.len()).filter(is_named).collect();
+    let is_number = |value: &str| value.trim().parse::<u64>().is_ok();
+    let place = |at: usize| table.places.get(at).cloned();
+    let export = book.value("export").and_then(|export| export.as_str().map(str::to_owned));
+    match (named.as_slice(), export.as_deref()) {
+        ([], _) | (_, Some("full")) => {}
+        ([one], Some(_)) if table.values(*one).all(is_number) => {
+            let Some(place) = place(*one) else { return };
+            let why = format!("its name says that it orders the changes: {}", some(table.values(*one).take(6)));
+            book.settle(KEY, place, Confidence::Sure, why);
+        }
+        (several, Some(_)) => {
+            let choice = |at: &usize| Some(Choice::new(place(*at)?, table.described(*at)));
+            let why = "names say that these columns order the changes, but several do, or not all values are numbers";
+            let choices = several.iter().filter_map(choice).collect();
+            book.doubt(KEY, why, "Which column tells the order of the changes?", choices);
+        }
+        ([one, ..], None) => {
+            let called = table.called(*one);
+            book.remark(format!("{called} orders the rows, if this is a file of changes: {KEY} then has to name it."));
         }
     }
 }

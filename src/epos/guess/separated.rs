@@ -7,7 +7,7 @@ use super::book::{Book, Choice, Confidence, some};
 use super::column::is_number;
 use super::encoding::Text;
 use super::table::{Part, Table};
-use super::{MOST_COLUMNS, preamble, records, words};
+use super::{MOST_COLUMNS, guards, preamble, records, words};
 use crate::epos::profile::Kind;
 use crate::epos::profile_words::DELIMITERS;
 
@@ -188,7 +188,9 @@ fn quoting(lines: &[&str], delimiter: u8, quote: u8) -> Quoting {
         match (is_quoted, closed) {
             (true, Some(_)) => seen.sound += 1,
             (true, None) => seen.broken += 1,
-            (false, _) => seen.stray += usize::from(bytes[at..end].contains(&quote)),
+            (false, _) => {
+                seen.stray += usize::from(bytes[at..end].contains(&quote) && !guards::is_text(&text[at..end]))
+            }
         }
         at = end + 1;
     }

@@ -22,12 +22,12 @@ pub(super) fn table(texts: &[Text], book: &mut Book<'_>) -> Result<Table, String
     if let Some(format) = separated::format(texts, book) {
         return Ok(separated::table(texts, &format, book));
     }
-    if let Some(table) = fixed::table(texts, book) {
-        return Ok(table);
-    }
-    Err("no character (, ; tab | ~) separates the lines into fields of like number, \
-         and they are not of one length either; is this really a stock export?"
-        .into())
+    fixed::table(texts, book).map_err(|why| {
+        format!(
+            "no character (, ; tab | ~) separates the lines into fields of like number, and {why}; is this really a \
+             stock export?"
+        )
+    })
 }
 
 fn is_web_page(start: &str) -> bool {

@@ -76,8 +76,8 @@ impl Table {
     /// What to call a column when speaking of it.
     pub(super) fn called(&self, column: usize) -> String {
         match (self.names.get(column), self.places.get(column)) {
-            (Some(Some(name)), Some(Value::String(_)) | None) => format!("{name:?}"),
-            (Some(Some(name)), Some(place)) => format!("{place} ({name:?})"),
+            (Some(Some(name)), Some(Value::String(_)) | None) => format!("{:?}", shortened(name)),
+            (Some(Some(name)), Some(place)) => format!("{place} ({:?})", shortened(name)),
             (_, Some(Value::Array(span))) => {
                 let ends: Vec<String> = span.iter().map(Value::to_string).collect();
                 format!("characters {}", ends.join(" to "))
@@ -106,5 +106,14 @@ impl Table {
             values: values(at),
         };
         self.places.iter().enumerate().map(column).collect()
+    }
+}
+
+/// A name as far as a person reads it.
+fn shortened(name: &str) -> String {
+    const LONGEST: usize = 60;
+    match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
     }
 }

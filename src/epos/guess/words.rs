@@ -1,7 +1,8 @@
 //! What tills call their columns, in several languages.
 //!
 //! Promises: upper and lower case, accents, blanks and marks do not matter; a word for something else (a price, a
-//! minimum, what is on order) is never taken for the stock.
+//! minimum, what is on order) is never taken for the stock. Only a whole name means something for sure; a name that
+//! merely has such a word in it (`Sollbestand`, `Qty sold last week`, `Parent SKU`) is like one, no more.
 
 /// What a column's name says that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,8 +13,12 @@ pub(super) enum Meaning {
     ItemCode,
     /// The number under the bars.
     Barcode,
+    /// A name with the word for an item's number in it, which may be that of another thing.
+    LikeItem,
     /// How many there are.
     Quantity,
+    /// A name with the word for a stock in it: perhaps a wanted, a damaged or another shop's stock.
+    LikeQuantity,
     /// Money.
     Price,
     /// A number of units that are not the stock: a minimum, what is on order, what was sold.
@@ -36,17 +41,42 @@ const ITEM_CODES: &str = " itemcode itemno itemnr itemnumber itemid itemref item
     plucode pluno code ref reference refarticle codearticle codeproduit referencearticle referenceproduit codice \
     codicearticolo codarticolo articolo codigo codigoarticulo codarticulo articulo referencia varenr varenummer vare \
     produktnr produktnummer produktkode produktid artikkelnr varunummer artnrintern materialnr material matnr sachnr \
-    style stylecode styleno modelno suppliercode ";
+    numeroarticle noarticle numarticle ";
 const BARCODES: &str = " ean ean13 ean8 eancode barcode gtin gtin13 upc upca isbn isbn13 scancode streckkod stregkode \
     strekkode codebarre codebarres codeabarres codebarra codiceabarre codiceean codigodebarras codigobarras \
     strichcode eannr eannummer ";
 const QUANTITIES: &str = " qty quantity quantities stock stocklevel stockqty stockquantity qtyinstock quantityinstock \
-    instock inventory onhand onhandqty qtyonhand quantityonhand qoh soh stockonhand currentstock totalstock \
-    physicalstock available availableqty qtyavailable availablestock quantityavailable avail freestock free freeqty \
-    bestand lagerbestand istbestand aktuellerbestand menge lager lagermenge bestandsmenge verfugbar stk stuck \
-    stueck stand lagerstand antal lagerantal lagersaldo saldo beholdning lagerbeholdning voorraad vrijevoorraad aantal \
-    quantite qte qtestock quantitestock stockdisponible disponible dispo stockreel esistenza giacenza quantita qta \
-    disponibilita existencias existencia cantidad cant unidades units count shelfstock onhandbalance ";
+    instock inventory onhand onhandqty onhandquantity qtyonhand quantityonhand qoh soh stockonhand currentstock \
+    currentqty currentquantity physicalstock available availableqty availablequantity qtyavailable availablestock \
+    stockavailable quantityavailable avail freestock freeqty freequantity onhandbalance inventoryquantity inventoryqty \
+    bestand lagerbestand istbestand aktuellerbestand aktuellerlagerbestand verfugbarerbestand verfuegbarerbestand \
+    freierbestand menge lager lagermenge bestandsmenge verfugbar verfuegbar verfugbaremenge verfuegbaremenge stand \
+    lagerstand antal lagerantal lagersaldo saldo beholdning lagerbeholdning antalpalager voorraad vrijevoorraad \
+    voorraadaantal aantal quantite quantites qte qtestock stockqte quantitestock quantiteenstock qteenstock enstock \
+    quantitedisponible stockdisponible disponible dispo stockactuel stockreel stockphysique esistenza giacenza \
+    giacenze quantita qta quantitadisponibile disponibilita existencias existencia stockactual enexistencia cantidad \
+    cantidaddisponible cant ";
+/// Whole names that may be a stock, or a size of pack, a sum over all shops, a number of lines.
+const LIKE_QUANTITIES: &str = " stk stuck stueck units unidades count free totalstock shelfstock ";
+/// Whole names of numbers that often stand for several items, or for another firm's.
+const LIKE_ITEMS: &str = " style stylecode styleno modelno suppliercode ";
+/// Parts of longer names that still say item ("Parent SKU").
+const ITEM_STEMS: [&str; 14] = [
+    "sku",
+    "barcode",
+    "gtin",
+    "itemcode",
+    "itemno",
+    "itemnumber",
+    "productcode",
+    "articleno",
+    "artikelnr",
+    "artikelnum",
+    "artnr",
+    "partno",
+    "stockcode",
+    "varenr",
+];
 const BRANCHES: &str = " branch branchid branchcode branchno store storeid storecode storeno storenumber location \
     locationid locationcode loc shop shopid shopcode shopno site siteid warehouse warehouseid whs wh depot outlet \
     filiale filialnr filialnummer filialid filial fil filiaal magasin codemagasin negozio deposito tienda almacen butik \
@@ -106,7 +136,7 @@ const DESCRIPTIONS: [&str; 16] = [
     "department",
     "group",
 ];
-/// Parts of longer names that still say stock ("Qty Main Street").
+/// Parts of longer names that may still say stock ("Qty Main Street").
 const QUANTITY_STEMS: [&str; 12] = [
     "qty",
     "quantity",
@@ -125,8 +155,8 @@ const QUANTITY_STEMS: [&str; 12] = [
 /// A name in small letters, without accents, blanks and marks.
 pub(super) fn plain(name: &str) -> String {
     const LONGEST: usize = 64;
-    let letters = name.chars().take(LONGEST).flat_map(char::to_lowercase);
-    letters.filter(|c| c.is_alphanumeric()).map(without_accent).collect()
+    let letters = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase);
+    letters.filter(|c| c.is_alphanumeric()).map(without_accent).take(LONGEST).collect()
 }
 
 fn without_accent(c: char) -> char {
@@ -142,33 +172,38 @@ fn has(list: &str, name: &str) -> bool {
 /// What a column's name says that it is, if it says anything.
 pub(super) fn meaning(name: &str) -> Option<Meaning> {
     let name = plain(name);
+    if name.is_empty() { None } else { whole(&name).or_else(|| partly(&name)) }
+}
+
+/// What the whole name means.
+fn whole(name: &str) -> Option<Meaning> {
+    const LISTS: [(&str, Meaning); 9] = [
+        (" sku skucode skuid ", Meaning::Sku),
+        (ITEM_CODES, Meaning::ItemCode),
+        (BARCODES, Meaning::Barcode),
+        (QUANTITIES, Meaning::Quantity),
+        (LIKE_ITEMS, Meaning::LikeItem),
+        (LIKE_QUANTITIES, Meaning::LikeQuantity),
+        (BRANCHES, Meaning::Branch),
+        (ACTIONS, Meaning::Action),
+        (ORDINALS, Meaning::Ordinal),
+    ];
+    LISTS.into_iter().find(|(list, _)| has(list, name)).map(|(_, meaning)| meaning)
+}
+
+/// What a word inside the name lets it mean.
+fn partly(name: &str) -> Option<Meaning> {
     let holds = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
-    if name.is_empty() {
-        None
-    } else if name == "sku" || name == "skucode" || name == "skuid" {
-        Some(Meaning::Sku)
-    } else if has(ITEM_CODES, &name) {
-        Some(Meaning::ItemCode)
-    } else if has(BARCODES, &name) {
-        Some(Meaning::Barcode)
-    } else if has(QUANTITIES, &name) {
-        Some(Meaning::Quantity)
-    } else if has(BRANCHES, &name) {
-        Some(Meaning::Branch)
-    } else if has(ACTIONS, &name) {
-        Some(Meaning::Action)
-    } else if has(ORDINALS, &name) {
-        Some(Meaning::Ordinal)
-    } else if holds(&PRICES) {
+    if holds(&PRICES) {
         Some(Meaning::Price)
     } else if holds(&OTHERS) {
         Some(Meaning::OtherNumber)
     } else if holds(&TIMES) {
         Some(Meaning::Time)
+    } else if holds(&ITEM_STEMS) {
+        Some(Meaning::LikeItem)
     } else if holds(&QUANTITY_STEMS) {
-        Some(Meaning::Quantity)
-    } else if name.contains("barcode") || name.contains("gtin") {
-        Some(Meaning::Barcode)
+        Some(Meaning::LikeQuantity)
     } else if holds(&DESCRIPTIONS) {
         Some(Meaning::Description)
     } else {
@@ -180,8 +215,10 @@ pub(super) fn meaning(name: &str) -> Option<Meaning> {
 pub(super) fn is_head<'n>(names: impl IntoIterator<Item = &'n str>) -> bool {
     const LOOKED_AT: usize = 100;
     let meanings: Vec<Meaning> = names.into_iter().take(LOOKED_AT).filter_map(meaning).collect();
-    let is_item = |meaning: &Meaning| matches!(meaning, Meaning::Sku | Meaning::ItemCode | Meaning::Barcode);
-    meanings.iter().any(is_item) && meanings.contains(&Meaning::Quantity)
+    let is_item =
+        |meaning: &Meaning| matches!(meaning, Meaning::Sku | Meaning::ItemCode | Meaning::Barcode | Meaning::LikeItem);
+    let is_stock = |meaning: &Meaning| matches!(meaning, Meaning::Quantity | Meaning::LikeQuantity);
+    meanings.iter().any(is_item) && meanings.iter().any(is_stock)
 }
 
 #[cfg(test)]
@@ -200,7 +237,6 @@ mod tests {
             "Antal",
             "voorraad",
             "Free Stock",
-            "Qty Main St",
         ] {
             assert_eq!(meaning(name), Some(Meaning::Quantity), "{name}");
         }
