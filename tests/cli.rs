@@ -193,6 +193,14 @@ fn config_example_prints_the_documented_file_to_the_byte() {
 }
 
 #[test]
+fn config_example_prints_each_ready_section_for_order_files_and_names_those_there_are() {
+    for (name, _, section) in tillbridge::epos::order_profiles::READY {
+        assert_eq!(tillbridge(&["config", "example", "--orders", name], &[]).is(0).out, section);
+    }
+    tillbridge(&["config", "example", "--orders", "nobody"], &[]).is(2).says(&["evopos", "khaos", "records", "xml"]);
+}
+
+#[test]
 fn an_unknown_key_ends_with_78_and_names_file_line_and_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");

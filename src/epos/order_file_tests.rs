@@ -47,8 +47,7 @@ fn order(number: &str, lines: Vec<OrderLine>) -> WebOrder {
 }
 
 fn columns(values: &[&str]) -> OrderProfile {
-    let column =
-        |value: &&str| OrderColumn { name: (*value).into(), value: serde_json::from_value((*value).into()).unwrap() };
+    let column = |value: &&str| OrderColumn::new(value, serde_json::from_value((*value).into()).unwrap());
     OrderProfile { header: false, columns: values.iter().map(column).collect(), ..OrderProfile::default() }
 }
 
