@@ -18,6 +18,7 @@ use crate::tasks::chain;
 mod check;
 mod demo;
 mod orders;
+mod orders_preview;
 mod output;
 mod profile;
 mod profile_ask;
@@ -95,7 +96,7 @@ enum Command {
     Check(check::Args),
     /// Show how the agent is: troubles, last export, waiting orders, outbox
     Status(status::Args),
-    /// List, show and export web orders
+    /// List, show, preview and export web orders
     #[command(subcommand)]
     Orders(orders::Command),
     /// Read exports; explain, preview and approve stock
