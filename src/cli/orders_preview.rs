@@ -15,13 +15,15 @@ use crate::tasks::chain;
 
 /// Prints the order file of this order.
 pub(super) fn preview(config: &Config, id: &str, out: &mut dyn Write) -> CliResult {
-    let Some(order) = ledger_of(config)?.order(id)? else {
+    let ledger = ledger_of(config)?;
+    let Some(order) = ledger.order(id)? else {
         return Err(LedgerError::NoSuchOrder(id.to_owned()).into());
     };
     let epos = FolderEpos::new(config.epos.clone(), config.agent.data_folder.clone())
         .map_err(|error| CliError::Caused("the order profile cannot be used".into(), error.into()))?;
+    let copy = order.copies + 1;
     let file = epos
-        .render(&order.order, order.copies + 1)
+        .render(&order.order, copy, ledger.file_sequence(&order.order.id, copy)?)
         .map_err(|error| CliError::Told(Exit::Failed, shown(&chain(&error))))?;
     let mut remarks = io::stderr().lock();
     let again = if order.copies > 0 { "written again, it would be " } else { "" };

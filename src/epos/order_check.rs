@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 
 use super::order_charset::encoded;
 use super::order_column::{Align, FILL, OrderColumn, OrderValue, TooLong, Unmapped, ValueKind};
+use super::order_name::{has_sequence, sample};
 use super::order_profile::{ExtraLine, OrderKind, OrderProfile, OrderRecord, Per, QuoteFields};
 use super::order_template;
 use crate::domain::Sku;
@@ -19,7 +20,7 @@ const MOST_DECIMALS: u32 = 9;
 impl OrderProfile {
     /// A name as order files will have it, to compare patterns with.
     pub(super) fn sample_name(&self) -> String {
-        self.name.replace("{number}", "1").replace("{id}", "1").replace("{date}", "20260101")
+        sample(&self.name)
     }
 
     /// What is wrong with it, as sentences that name the key.
@@ -49,14 +50,14 @@ impl OrderProfile {
 
     fn name_problems(&self) -> Vec<String> {
         let mut found = Vec::new();
-        if !self.name.contains("{number}") && !self.name.contains("{id}") {
+        if !self.name.contains("{number}") && !self.name.contains("{id}") && !has_sequence(&self.name) {
             found.push(
-                "name has neither {number} nor {id}: all orders would get one name; write \"order_{number}.csv\""
+                "name has neither {number} nor {id} nor {sequence}: all orders would get one name; write \"order_{number}.csv\""
                     .to_owned(),
             );
         }
         if self.sample_name().contains(['{', '}', '/', '\\', ':', '*', '?', '"', '<', '>', '|']) {
-            found.push(format!("name {:?} has a character that no file name can have, or an unknown placeholder; use {{number}}, {{id}}, {{date}}", self.name));
+            found.push(format!("name {:?} has a character that no file name can have, or an unknown placeholder; use {{number}}, {{id}}, {{date}}, {{sequence}} or {{sequence:4}}", self.name));
         }
         if self.sample_name().starts_with('.') || self.sample_name().ends_with(['.', ' ']) {
             found.push(format!("name {:?} begins or ends with a point or a blank; no till would find it", self.name));

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::fault::lasting;
 use super::order_lines::lines_of;
-use super::order_name::file_name;
+use super::order_name::{file_name, has_sequence};
 use super::order_profile::{OrderColumn, OrderKind, OrderProfile, Per};
 use super::order_template::{Part, parts_of};
 use super::order_text::OrderText;
@@ -19,14 +19,19 @@ use crate::domain::{OrderLine, Quantity, Sku, WebOrder};
 use crate::ports::{EposError, OrderFile};
 
 /// Writes the order file of `order`.
-pub(super) fn render(profile: &OrderProfile, order: &WebOrder, copy: u32) -> Result<OrderFile, EposError> {
+pub(super) fn render(
+    profile: &OrderProfile,
+    order: &WebOrder,
+    copy: u32,
+    sequence: u64,
+) -> Result<OrderFile, EposError> {
     let number = &order.number;
     let zone = TimeZone::get(&profile.time_zone)
         .map_err(|_| lasting(format!("order {number}: order_profile.time_zone {:?} is unknown", profile.time_zone)))?;
     let lines = lines_of(profile, order)?;
     let records = record_count(profile, lines.len());
     let values = Values { profile, order, zone: &zone, lines: &lines, records };
-    let name = file_name(&values, copy)?;
+    let name = file_name(&values, copy, sequence)?;
     let mut text = OrderText::new(profile);
     match profile.kind {
         OrderKind::Csv | OrderKind::Fixed => write_records(&values, &mut text)?,
@@ -37,7 +42,8 @@ pub(super) fn render(profile: &OrderProfile, order: &WebOrder, copy: u32) -> Res
         }
     }
     let (bytes, warnings) = text.finished();
-    Ok(OrderFile { name, bytes, units: units(&lines), warnings })
+    let sequence = has_sequence(&profile.name).then_some(sequence);
+    Ok(OrderFile { name, bytes, units: units(&lines), sequence, warnings })
 }
 
 fn units(lines: &[OrderLine]) -> Vec<(Sku, Quantity)> {

@@ -20,7 +20,7 @@ pub const REPLACE_WITH: char = ' ';
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OrderProfile {
-    /// Name of a file, with `{number}`, `{id}` and `{date}`.
+    /// Name of a file, with `{number}`, `{id}`, `{date}`, `{sequence}` and `{sequence:4}`.
     pub name: String,
     /// Record structure.
     pub kind: OrderKind,

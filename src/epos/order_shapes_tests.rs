@@ -28,7 +28,7 @@ fn orders() -> [WebOrder; 2] {
 }
 
 fn bytes(profile: &OrderProfile, order: &WebOrder) -> Vec<u8> {
-    let file = render(profile, order, 1).unwrap();
+    let file = render(profile, order, 1, 1).unwrap();
     assert_eq!(file.warnings, Vec::<String>::new());
     file.bytes
 }
@@ -45,7 +45,7 @@ fn columns(columns: &str) -> OrderProfile {
 }
 
 fn refused(profile: &OrderProfile, order: &WebOrder) -> String {
-    let error = render(profile, order, 1).unwrap_err();
+    let error = render(profile, order, 1, 1).unwrap_err();
     assert_eq!(error.class, FailureClass::Permanent);
     error.to_string()
 }
@@ -99,7 +99,7 @@ fn the_ready_profile_of_records_counts_what_it_writes() {
     let records = profile(ready("records").unwrap());
     let [order, _] = orders();
     let order = WebOrder { payment: "banktransfer".into(), ..order };
-    let file = render(&records, &order, 1).unwrap();
+    let file = render(&records, &order, 1, 1).unwrap();
     assert_eq!(
         String::from_utf8(file.bytes).unwrap(),
         "H,100000123,20260314,Smith  Ann,1 High St,Leeds,LS1 1AA,47.48\r\n\
@@ -126,8 +126,8 @@ fn the_ready_profile_of_xml_writes_an_order_that_an_xml_reader_takes() {
 fn every_ready_profile_has_no_problems_and_names_each_order_differently() {
     for (name, _, text) in READY {
         let profile = profile(text);
-        let names =
-            orders().map(|order| render(&profile, &WebOrder { payment: "checkmo".into(), ..order }, 1).unwrap().name);
+        let names = orders()
+            .map(|order| render(&profile, &WebOrder { payment: "checkmo".into(), ..order }, 1, 1).unwrap().name);
         assert_ne!(names[0], names[1], "{name}");
     }
 }
@@ -138,7 +138,7 @@ fn no_customers_text_becomes_markup() {
     let [_, mut order] = orders();
     order.customer.name = "]]></Name><Line sku=\"X\"/>&amp;{{order.total}}\r\n\u{0}'".into();
     order.customer.email = "\"><!--".into();
-    let file = render(&xml, &order, 1).unwrap();
+    let file = render(&xml, &order, 1, 1).unwrap();
     let written = String::from_utf8(file.bytes).unwrap();
     assert!(
         written.contains(
@@ -221,7 +221,7 @@ fn fixed_width_pads_texts_right_and_numbers_left_and_keeps_the_sign_in_front() {
 fn a_text_that_is_too_long_is_cut_and_told_or_refuses_the_order() {
     let [order, _] = orders();
     let cut = columns("{ name = \"Item\", value = \"line.name\", length = 6, too_long = \"cut\" }");
-    let file = render(&cut, &order, 1).unwrap();
+    let file = render(&cut, &order, 1, 1).unwrap();
     assert_eq!(String::from_utf8(file.bytes).unwrap(), "Teapot,0012345,2\nCup,1003,4\n");
     assert_eq!(file.warnings, ["Item: cut to 6 characters"]);
     let refuse = columns("{ name = \"Item\", value = \"line.name\", length = 6 }");
@@ -268,7 +268,10 @@ fn shipping_and_discounts_can_be_lines_that_take_no_stock() {
         ))
     };
     assert_eq!(text(&lines(""), &second), "1,1005,1,8.00,6.67\n2,CARR,1,3.95,3.29\n");
-    assert_eq!(render(&lines(""), &second, 1).unwrap().units, [(crate::domain::Sku::new("1005").unwrap(), 1.into())]);
+    assert_eq!(
+        render(&lines(""), &second, 1, 1).unwrap().units,
+        [(crate::domain::Sku::new("1005").unwrap(), 1.into())]
+    );
     assert_eq!(text(&lines(""), &first), "1,0012345,2,19.99,16.66\n2,1003,4,3.50,2.92\n3,DISC,1,-6.50,-5.42\n");
     first.lines[0].cancelled = 1.into();
     assert!(text(&lines(""), &first).contains("3,DISC,1,-3.25,"), "the share of what is left");
@@ -299,7 +302,7 @@ fn letters_that_the_code_page_lacks_become_the_nearest_ones_and_it_is_told() {
     let name = |encoding: &str, unknown: UnknownCharacters| {
         let base = columns("{ name = \"Name\", value = \"customer.name\", once = true }");
         let encoding = serde_json::from_value(encoding.into()).unwrap();
-        render(&OrderProfile { encoding, unknown_characters: unknown, ..base }, &order, 1)
+        render(&OrderProfile { encoding, unknown_characters: unknown, ..base }, &order, 1, 1)
     };
     let dos = name("cp850", UnknownCharacters::Transliterate).unwrap();
     assert_eq!(dos.bytes, b"Zo\x89 O'Neil L\xa2dz,1005,1\n");
@@ -328,7 +331,7 @@ fn a_letter_that_becomes_a_formula_is_guarded_too() {
         encoding: crate::epos::order_profile::OrderEncoding::Ascii,
         ..base
     };
-    assert!(render(&guarded, &order, 1).unwrap().bytes.starts_with(b"'=1+2,"));
+    assert!(render(&guarded, &order, 1, 1).unwrap().bytes.starts_with(b"'=1+2,"));
 }
 
 #[test]
@@ -359,7 +362,7 @@ fn what_replaces_a_forbidden_character_can_be_chosen() {
     let [order, _] = orders();
     let base = columns("{ name = \"Item\", value = \"line.name\" }");
     let never = OrderProfile { quote: crate::epos::order_profile::QuoteFields::Never, replace_with: '.', ..base };
-    let file = render(&never, &order, 1).unwrap();
+    let file = render(&never, &order, 1, 1).unwrap();
     assert!(file.bytes.starts_with(b"Teapot. white,"));
     assert_eq!(file.warnings, ["Item: delimiters and quotation marks were replaced by ."]);
 }
@@ -407,4 +410,24 @@ fn a_profile_that_cannot_work_is_refused_before_any_order_is_written() {
         assert!(problems(text).contains(reason), "{text}: {}", problems(text));
     }
     assert_eq!(problems("columns = [SKU]"), "");
+}
+
+#[test]
+fn running_numbers_in_names_are_as_wide_as_the_till_wants_and_never_begin_anew() {
+    let [order, _] = orders();
+    let named = |name: &str| {
+        let profile = OrderProfile { name: name.into(), ..OrderProfile::default() };
+        assert_eq!(profile.problems(), Vec::<String>::new(), "{name}");
+        profile
+    };
+    let sap = named("000123{sequence:4}.XFI");
+    let file = render(&sap, &order, 2, 37).unwrap();
+    assert_eq!((file.name.as_str(), file.sequence), ("0001230037.XFI", Some(37)), "the second file has no _2");
+    let why = render(&sap, &order, 1, 10_000).unwrap_err().to_string();
+    assert!(why.contains("number 10000") && why.contains("{sequence:5}"), "{why}");
+    assert_eq!(render(&named("{sequence}-{number}.csv"), &order, 1, 10_000).unwrap().name, "10000-100000123.csv");
+    assert_eq!(render(&OrderProfile::default(), &order, 1, 37).unwrap().sequence, None);
+    for name in ["{sequence:0}.csv", "{sequence:}.csv", "{sequence:x}.csv", "{sequences}.csv", "{sequence:99}.csv"] {
+        assert!(!OrderProfile { name: name.into(), ..OrderProfile::default() }.problems().is_empty(), "{name}");
+    }
 }
