@@ -113,10 +113,31 @@ impl OrderProfile {
                 found.extend(order_template::problem(self).map(|what| format!("template {what}")))
             }
         }
+        if self.kind == OrderKind::Xml {
+            found.extend(
+                self.name_used_twice()
+                    .map(|name| format!("two columns have the name {name:?}; the template could mean either")),
+            );
+        }
+        if self.discount_line.is_some() && self.all_columns().iter().any(|c| c.value == OrderValue::LineDiscount) {
+            found.push(
+                "discount_line and a column with line.discount are both there: discounts would be booked twice"
+                    .to_owned(),
+            );
+        }
         if self.kind == OrderKind::Xml && !self.records.is_empty() {
             found.push("records are not for kind = \"xml\"; write them into the template".to_owned());
         }
         found
+    }
+
+    fn name_used_twice(&self) -> Option<&str> {
+        let mut names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        names.sort_unstable();
+        names.windows(2).find_map(|pair| match pair {
+            [one, next] if one == next => Some(*one),
+            _ => None,
+        })
     }
 
     fn record_problems(&self) -> Vec<String> {

@@ -264,6 +264,11 @@ impl OrderValue {
         }
     }
 
+    /// Does it say who the customer is? Such words stand in no message: messages go into logs and e-mails.
+    pub(super) fn is_private(&self) -> bool {
+        self.word().starts_with("customer.") && *self != Self::CustomerCountry
+    }
+
     /// Does it differ from line to line?
     pub(super) fn is_of_line(&self) -> bool {
         self.word().starts_with("line.")

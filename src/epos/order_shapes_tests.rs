@@ -187,6 +187,7 @@ fn a_template_that_could_break_is_refused_with_the_reason() {
         ("<o>{{#lines}}<l>{{line.sku}}</l></o>".to_owned(), "{{/lines}}"),
         ("<o>{{line.sku}}</o>".to_owned(), "value of lines"),
         (format!("<o>{{{{order.nunber}}}}{line}</o>"), "neither the name"),
+        (format!("<o>{{{{file.record_count}}}}{line}</o>"), "none to count"),
         (format!("<o>{{{{order.number</o>{line}"), "neither the name"),
         ("<o>{{order.number}}</o>".to_owned(), "needs line.sku"),
         (format!("<?xml version='1.0' encoding='cp850'?><o>{line}</o>"), "says encoding"),
@@ -406,6 +407,14 @@ fn a_profile_that_cannot_work_is_refused_before_any_order_is_written() {
         ("records = [{ per = \"order\", columns = [SKU] }]", "is a value of lines"),
         ("shipping_line = { sku = \"\", name = \"x\" }", "is no code"),
         ("discount_line = { sku = \"D\", name = \"x\", tax_percent = -1 }", "is no rate"),
+        (
+            "discount_line = { sku = \"D\", name = \"x\" }\ncolumns = [SKU, { name = \"a\", value = \"line.discount\" }]",
+            "booked twice",
+        ),
+        (
+            "kind = \"xml\"\ntemplate = \"<a/>\"\ncolumns = [{ name = \"s\", value = \"order.id\" }, SKU]",
+            "have the name \"s\"",
+        ),
     ] {
         assert!(problems(text).contains(reason), "{text}: {}", problems(text));
     }
@@ -430,4 +439,94 @@ fn running_numbers_in_names_are_as_wide_as_the_till_wants_and_never_begin_anew()
     for name in ["{sequence:0}.csv", "{sequence:}.csv", "{sequence:x}.csv", "{sequences}.csv", "{sequence:99}.csv"] {
         assert!(!OrderProfile { name: name.into(), ..OrderProfile::default() }.problems().is_empty(), "{name}");
     }
+}
+
+#[test]
+fn whatever_a_customer_types_a_record_stays_a_record_in_every_shape() {
+    let naughty: Vec<String> = serde_json::from_str(include_str!("../../tests/fixtures/csv/blns/blns.json")).unwrap();
+    assert!(naughty.len() > 400);
+    let fields = "columns = [{ name = \"a\", value = \"customer.name\", length = 20, too_long = \"cut\" }, { name = \"b\", value = \"line.sku\", length = 9 },\
+        { name = \"c\", value = \"line.name\", length = 20, too_long = \"cut\" }, { name = \"d\", value = \"line.quantity\", length = 3 }]";
+    let shape = |text: &str| {
+        profile(&format!(
+            "[epos.order_profile]\nheader = false\nunknown_characters = \"transliterate\"\n{text}\n{fields}"
+        ))
+    };
+    let quoted = shape("encoding = \"cp850\"");
+    let bare = shape("quote = \"never\"\ndelimiter = \"|\"");
+    let fixed = shape("kind = \"fixed\"\nencoding = \"windows-1252\"");
+    let xml = shape(
+        "kind = \"xml\"\ntemplate = '''<o n=\"{{a}}\">{{#lines}}<l s='{{b}}' q='{{d}}'>{{c}}</l>{{/lines}}</o>'''",
+    );
+    let [order, _] = orders();
+    for words in naughty {
+        let mut order = order.clone();
+        order.customer.name.clone_from(&words);
+        order.lines.iter_mut().for_each(|line| line.name.clone_from(&words));
+        let written = |profile: &OrderProfile| render(profile, &order, 1, 1).unwrap().bytes;
+        let bytes = written(&quoted);
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&*bytes).into_byte_records();
+        let first = reader.next().unwrap().unwrap();
+        assert_eq!(
+            (first.len(), &first[1], &first[3], reader.count()),
+            (4, &b"0012345"[..], &b"2"[..], 1),
+            "{words:?}"
+        );
+        let text = String::from_utf8(written(&bare)).unwrap();
+        assert_eq!(
+            (text.matches("\r\n").count(), text.matches(['\r', '\n']).count(), text.matches('|').count()),
+            (2, 4, 6),
+            "{words:?}"
+        );
+        let fixed = written(&fixed);
+        assert!(
+            fixed.len() == 2 * 54 && fixed.ends_with(b"4  \r\n"),
+            "{words:?}: {:?}",
+            String::from_utf8_lossy(&fixed)
+        );
+        assert_eq!(elements(&String::from_utf8(written(&xml)).unwrap()), 3, "{words:?}");
+    }
+}
+
+/// How many elements an XML reader finds; every attribute and reference must be right.
+fn elements(xml: &str) -> usize {
+    use quick_xml::events::Event;
+    let mut reader = quick_xml::Reader::from_str(xml);
+    let mut elements = 0;
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Start(tag) | Event::Empty(tag) => {
+                elements += 1;
+                assert!(tag.attributes().all(|attribute| attribute.is_ok()), "{xml}");
+            }
+            Event::Eof => return elements,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_example_configuration_writes_the_same_order_files_as_ever() {
+    let [order, _] = orders();
+    let example = toml::from_str::<crate::config::Config>(crate::config::EXAMPLE).unwrap().epos.order_profile;
+    assert_eq!(
+        text(&example, &order),
+        "OrderNo,Date,Payment,Email,Name,Address,Town,Postcode,Country,SKU,Description,Qty,Price\r\n\
+         100000123,2026-03-14,stripe_payments,ann@example.com,\"Smith, Ann\",1 High St,Leeds,LS1 1AA,GB,0012345,\"Teapot, white\",2,19.9900\r\n\
+         100000123,2026-03-14,stripe_payments,ann@example.com,\"Smith, Ann\",1 High St,Leeds,LS1 1AA,GB,1003,Cup,4,3.5000\r\n"
+    );
+}
+
+#[test]
+fn no_refusal_tells_who_the_customer_is() {
+    let [order, _] = orders();
+    for field in [
+        "{ name = \"N\", value = \"customer.name\", length = 3 }",
+        "{ name = \"N\", value = \"customer.email\", map = { a = \"b\" } }",
+    ] {
+        let why = refused(&columns(field), &order);
+        assert!(why.contains("field N") && !why.contains("Ann") && !why.contains("ann@"), "{why}");
+    }
+    let why = refused(&columns("{ name = \"C\", value = \"customer.country\", map = { FR = \"F\" } }"), &order);
+    assert!(why.contains("no code for customer.country \"GB\""), "{why}");
 }

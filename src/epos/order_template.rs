@@ -88,6 +88,9 @@ fn part(profile: &OrderProfile, word: &str, inside: Inside, in_lines: bool) -> R
     let Some(column) = column else {
         return Err(format!("{shown} is neither the name of a column nor a value like order.number"));
     };
+    if column.value == OrderValue::FileRecordCount {
+        return Err(format!("{shown} is for files of records; XML has none to count"));
+    }
     if column.value.is_of_line() && !in_lines {
         return Err(format!("{shown} is a value of lines; it must stand between {{{{#lines}}}} and {{{{/lines}}}}"));
     }

@@ -162,8 +162,9 @@ impl<'p> OrderText<'p> {
                 Ok(value.chars().take(most).collect())
             }
             TooLong::Refuse => {
+                let shown = if column.value.is_private() { column.value.to_string() } else { format!("{value:?}") };
                 let why = format!(
-                    "{value:?} has {count} characters, and the till takes {most}; shorten it in the web store, or set the field's length or too_long = \"cut\""
+                    "{shown} has {count} characters, and the till takes {most}; shorten it in the web store, or set the field's length or too_long = \"cut\""
                 );
                 Err(place.refused(column, &why))
             }

@@ -204,8 +204,9 @@ fn mapped(column: &OrderColumn, text: String, place: Place<'_>) -> Result<String
         (None, Unmapped::Keep) => Ok(text),
         (None, Unmapped::Constant(code)) => Ok(code.clone()),
         (None, Unmapped::Refuse) => {
+            let shown = if column.value.is_private() { String::new() } else { format!(" {text:?}") };
             let why = format!(
-                "the till has no code for {} {text:?}; add it to the field's map in the configuration, then: tillbridge orders export {}",
+                "the till has no code for {}{shown}; add it to the field's map in the configuration, then: tillbridge orders export {}",
                 column.value, place.order.number
             );
             Err(place.refused(column, &why))
