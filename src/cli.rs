@@ -11,12 +11,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::agent::AgentError;
 use crate::config::{Config, ConfigError};
+use crate::epos::order_profiles::{READY, ready};
 use crate::ledger::{Ledger, LedgerError};
 use crate::tasks::chain;
 
 mod check;
 mod demo;
 mod orders;
+mod orders_preview;
 mod output;
 mod profile;
 mod profile_ask;
@@ -94,7 +96,7 @@ enum Command {
     Check(check::Args),
     /// Show how the agent is: troubles, last export, waiting orders, outbox
     Status(status::Args),
-    /// List, show and export web orders
+    /// List, show, preview and export web orders
     #[command(subcommand)]
     Orders(orders::Command),
     /// Read exports; explain, preview and approve stock
@@ -116,7 +118,11 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Print a commented example configuration
-    Example,
+    Example {
+        /// Print only the section for order files, ready for this import: evopos, khaos, records, xml
+        #[arg(long, value_name = "NAME", value_parser = ready_orders)]
+        orders: Option<&'static str>,
+    },
 }
 
 /// How to print.
@@ -205,12 +211,18 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> CliResult {
         Command::Stock(command) => stock::stock(&load()?, command, out),
         Command::Profile(command) => profile::profile(&command, out),
         Command::Sync(command) => sync::sync(&load()?, &command, out),
-        Command::Config(ConfigCommand::Example) => {
-            out.write_all(crate::config::EXAMPLE.as_bytes())?;
+        Command::Config(ConfigCommand::Example { orders }) => {
+            out.write_all(orders.unwrap_or(crate::config::EXAMPLE).as_bytes())?;
             Ok(Exit::Done)
         }
         Command::Demo(args) => demo::demo(args, out),
     }
+}
+
+/// The ready section for order files of this name.
+fn ready_orders(name: &str) -> Result<&'static str, String> {
+    let known = || READY.map(|(name, what, _)| format!("{name} ({what})")).join(", ");
+    ready(name).ok_or_else(|| format!("known are {}", known()))
 }
 
 /// A runtime for commands that talk to the network.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 use tillbridge::clock::SystemClock;
-use tillbridge::config::EXAMPLE;
+use tillbridge::config::{Config, EXAMPLE};
 use tillbridge::demo::agent_process::{AgentProcess, Pace, config};
 use tillbridge::demo::faults::{Count, Fault};
 use tillbridge::demo::magento::{Magento, Mode};
@@ -193,6 +193,14 @@ fn config_example_prints_the_documented_file_to_the_byte() {
 }
 
 #[test]
+fn config_example_prints_each_ready_section_for_order_files_and_names_those_there_are() {
+    for (name, _, section) in tillbridge::epos::order_profiles::READY {
+        assert_eq!(tillbridge(&["config", "example", "--orders", name], &[]).is(0).out, section);
+    }
+    tillbridge(&["config", "example", "--orders", "nobody"], &[]).is(2).says(&["evopos", "khaos", "records", "xml"]);
+}
+
+#[test]
 fn an_unknown_key_ends_with_78_and_names_file_line_and_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
@@ -342,6 +350,20 @@ async fn orders_are_listed_and_shown_with_files_and_history() {
     assert_eq!(order["lines"][0]["sku"], "1001");
     let said = shop.run(&["orders", "show", "999"]).is(4).says(&["no order 999", "orders list"]);
     assert_eq!(said.out, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_preview_prints_the_file_that_the_till_gets_byte_for_byte_and_changes_nothing() {
+    let mut shop = Shop::in_business().await;
+    let number = shop.open_order();
+    let import = Config::load(Some(&shop.watch.config())).unwrap().0.epos.import_folder;
+    let waiting = shop.till.waiting().unwrap();
+    let published = std::fs::read(import.join(&waiting[0])).unwrap();
+    let said = shop.run(&["orders", "preview", &number]).is(0);
+    assert_eq!(said.out.as_bytes(), published);
+    assert!(said.err.contains(&format!("order_{number}_2.csv")), "{said:?}");
+    assert_eq!(shop.till.waiting().unwrap(), waiting);
+    shop.run(&["orders", "preview", "999"]).is(4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

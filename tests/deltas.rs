@@ -165,7 +165,8 @@ impl Shop {
             lines: vec![line("1", "A"), line("2", "B")],
         };
         let units = vec![(sku("A"), 2.into()), (sku("B"), 2.into())];
-        let file = OrderFile { name: "o1.csv".into(), bytes: b"x".to_vec(), units, warnings: Vec::new() };
+        let file =
+            OrderFile { name: "o1.csv".into(), bytes: b"x".to_vec(), units, sequence: None, warnings: Vec::new() };
         self.ledger.record_orders(&[order], &FeedCursor("1".into()), Timestamp::MIN, at(second)).unwrap();
         self.ledger.file_planned(&OrderId("1".into()), 1, &file, at(second)).unwrap();
         self.ledger.file_staged("o1.csv").unwrap();

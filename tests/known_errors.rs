@@ -160,12 +160,12 @@ async fn a_ledger_from_a_newer_version_is_refused_and_left_as_it_is() {
         assert_eq!(found, from);
         file.pragma_update(None, "user_version", to).unwrap();
     };
-    set_version(2, 7);
-    let words = [path.to_str().unwrap(), "version 7", "up to 2", "install the newer Tillbridge again"];
+    set_version(3, 7);
+    let words = [path.to_str().unwrap(), "version 7", "up to 3", "install the newer Tillbridge again"];
     says(&Ledger::open(&shop.config.agent.data_folder).unwrap_err().to_string(), &words);
     says(&Ledger::open_beside(&shop.config.agent.data_folder).unwrap_err().to_string(), &words);
     // The newer program is back (played by changing the number back): the order is still there and goes on.
-    set_version(7, 2);
+    set_version(7, 3);
     shop.restart();
     shop.write_orders();
     assert_eq!(shop.till_takes_all(), 1);

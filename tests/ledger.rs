@@ -88,7 +88,13 @@ fn record(ledger: &Ledger, orders: &[WebOrder], second: i64) {
 }
 
 fn file(name: &str) -> OrderFile {
-    OrderFile { name: name.into(), bytes: b"x".to_vec(), units: vec![(sku("A"), 2.into())], warnings: Vec::new() }
+    OrderFile {
+        name: name.into(),
+        bytes: b"x".to_vec(),
+        units: vec![(sku("A"), 2.into())],
+        sequence: None,
+        warnings: Vec::new(),
+    }
 }
 
 fn rules() -> Rules {
@@ -235,6 +241,22 @@ fn a_staged_file_is_known_as_such_after_a_restart_and_a_planned_one_is_planned_a
     assert_eq!((open.len(), open[0].state), (1, FileState::Staged));
     kept.file_visible(&open[0], at(3), at(3)).unwrap();
     assert_eq!(kept.order("N1").unwrap().unwrap().state, OrderState::Published);
+}
+
+#[test]
+fn a_running_number_belongs_to_one_file_for_good_and_is_used_up_only_by_planning_it() {
+    let mut kept = Kept::new();
+    record(&kept, &[order("1", 2, 0), order("2", 1, 0)], 0);
+    let (one, two) = (OrderId("1".into()), OrderId("2".into()));
+    let numbered = |name: &str, sequence| OrderFile { sequence: Some(sequence), ..file(name) };
+    assert_eq!((kept.file_sequence(&one, 1).unwrap(), kept.file_sequence(&two, 1).unwrap()), (1, 1), "only looked at");
+    kept.file_planned(&one, 1, &numbered("1.csv", 1), at(1)).unwrap();
+    kept.restart();
+    assert_eq!(kept.file_sequence(&one, 1).unwrap(), 1, "planned anew after a crash, it keeps its number");
+    kept.file_planned(&one, 1, &numbered("1.csv", 1), at(2)).unwrap();
+    assert_eq!((kept.file_sequence(&two, 1).unwrap(), kept.file_sequence(&one, 2).unwrap()), (2, 2));
+    assert!(kept.file_planned(&two, 1, &numbered("2.csv", 1), at(3)).is_err(), "a number that is another's");
+    assert_eq!(kept.open_files().unwrap().len(), 1);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `tillbridge orders list|show|export`.
+//! `tillbridge orders list|show|preview|export`.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::{CliResult, Exit, Format, is_running, ledger_of, output, person};
+use super::{CliResult, Exit, Format, is_running, ledger_of, orders_preview, output, person};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::domain::order::ORDER_STATES;
@@ -43,6 +43,11 @@ pub(super) enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Print the file that would be written of an order, byte for byte; its name and remarks go to standard error
+    Preview {
+        /// The order's number, or the web store's key
+        id: String,
+    },
     /// Have orders written for the till
     Export {
         /// Numbers of the orders
@@ -77,6 +82,7 @@ pub(super) fn orders(config: &Config, command: Command, out: &mut dyn Write) -> 
             list(&ledger, &OrderFilter { states, since, limit }, format, out)
         }
         Command::Show { id, format } => show(&ledger, &id, format, out),
+        Command::Preview { id } => orders_preview::preview(config, &id, out),
         Command::Export { ids, again, by } => {
             let by = by.unwrap_or_else(person);
             for id in &ids {

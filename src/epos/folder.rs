@@ -142,8 +142,8 @@ impl Epos for FolderEpos {
         Ok(())
     }
 
-    fn render(&self, order: &WebOrder, copy: u32) -> Result<OrderFile, EposError> {
-        render(&self.settings.order_profile, order, copy)
+    fn render(&self, order: &WebOrder, copy: u32, sequence: u64) -> Result<OrderFile, EposError> {
+        render(&self.settings.order_profile, order, copy, sequence)
     }
 
     fn stage(&self, file: &OrderFile) -> Result<(), EposError> {

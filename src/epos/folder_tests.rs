@@ -104,7 +104,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn order(name: &str, text: &str) -> OrderFile {
-    OrderFile { name: name.into(), bytes: text.into(), units: Vec::new(), warnings: Vec::new() }
+    OrderFile { name: name.into(), bytes: text.into(), units: Vec::new(), sequence: None, warnings: Vec::new() }
 }
 
 // ------------------------------------------------------------------------------------------------------- exports

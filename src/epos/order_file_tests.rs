@@ -47,19 +47,18 @@ fn order(number: &str, lines: Vec<OrderLine>) -> WebOrder {
 }
 
 fn columns(values: &[&str]) -> OrderProfile {
-    let column =
-        |value: &&str| OrderColumn { name: (*value).into(), value: serde_json::from_value((*value).into()).unwrap() };
+    let column = |value: &&str| OrderColumn::new(value, serde_json::from_value((*value).into()).unwrap());
     OrderProfile { header: false, columns: values.iter().map(column).collect(), ..OrderProfile::default() }
 }
 
 fn text(profile: &OrderProfile, order: &WebOrder) -> String {
-    String::from_utf8(render(profile, order, 1).unwrap().bytes).unwrap()
+    String::from_utf8(render(profile, order, 1, 1).unwrap().bytes).unwrap()
 }
 
 #[test]
 fn the_default_file_has_one_line_per_item() {
     let file =
-        render(&OrderProfile::default(), &order("100000124", vec![line("0012", 2, 0), line("B", 1, 0)]), 1).unwrap();
+        render(&OrderProfile::default(), &order("100000124", vec![line("0012", 2, 0), line("B", 1, 0)]), 1, 1).unwrap();
     assert_eq!(file.name, "order_100000124.csv");
     assert_eq!(
         String::from_utf8(file.bytes).unwrap(),
@@ -76,13 +75,13 @@ fn only_what_is_left_to_book_is_written_and_counted() {
     let order = order("1", vec![line("A", 3, 1), line("A", 1, 0), line("B", 2, 2), voucher]);
     let profile = columns(&["line.number", "line.sku", "line.quantity", "line.total_incl_tax", "order.line_count"]);
     assert_eq!(text(&profile, &order), "1,A,2,39.98,3\r\n2,A,1,19.99,3\r\n3,GIFT,1,19.99,3\r\n");
-    let file = render(&profile, &order, 1).unwrap();
+    let file = render(&profile, &order, 1, 1).unwrap();
     assert_eq!(file.units, [(Sku::new("A").unwrap(), 3.into())]);
 }
 
 #[test]
 fn an_order_with_nothing_left_is_refused_for_good() {
-    let refused = render(&OrderProfile::default(), &order("1", vec![line("A", 1, 1)]), 1).unwrap_err();
+    let refused = render(&OrderProfile::default(), &order("1", vec![line("A", 1, 1)]), 1, 1).unwrap_err();
     assert_eq!(refused.class, FailureClass::Permanent);
     assert!(refused.to_string().contains("nothing is left to book"));
 }
@@ -90,13 +89,14 @@ fn an_order_with_nothing_left_is_refused_for_good() {
 #[test]
 fn later_copies_have_their_own_names() {
     let order = order("1", vec![line("A", 1, 0)]);
-    let name = |copy| render(&OrderProfile::default(), &order, copy).unwrap().name;
+    let name = |copy| render(&OrderProfile::default(), &order, copy, 1).unwrap().name;
     assert_eq!((name(1), name(2), name(3)), ("order_1.csv".into(), "order_1_2.csv".into(), "order_1_3.csv".into()));
 }
 
 #[test]
 fn names_are_safe_and_differ_for_different_orders() {
-    let name = |number: &str| render(&OrderProfile::default(), &order(number, vec![line("A", 1, 0)]), 1).unwrap().name;
+    let name =
+        |number: &str| render(&OrderProfile::default(), &order(number, vec![line("A", 1, 0)]), 1, 1).unwrap().name;
     assert_eq!(name("../../x"), "order_..~2f..~2fx.csv");
     assert_eq!(name("1\\2\0"), "order_1~5c2~00.csv");
     assert_eq!(name("1_2"), "order_1~5f2.csv");
@@ -104,11 +104,11 @@ fn names_are_safe_and_differ_for_different_orders() {
     assert_ne!(name("a/b"), name("a~2fb"));
     let bare = OrderProfile { name: "{number}.csv".into(), ..OrderProfile::default() };
     for number in ["CON", "nul", "com1", "..", ""] {
-        assert!(render(&bare, &order(number, vec![line("A", 1, 0)]), 1).is_err(), "{number}");
+        assert!(render(&bare, &order(number, vec![line("A", 1, 0)]), 1, 1).is_err(), "{number}");
     }
-    assert!(render(&bare, &order(&"1".repeat(500), vec![line("A", 1, 0)]), 1).is_err());
+    assert!(render(&bare, &order(&"1".repeat(500), vec![line("A", 1, 0)]), 1, 1).is_err());
     let dated = OrderProfile { name: "{date}-{id}.txt".into(), time_zone: "Europe/Berlin".into(), ..bare };
-    assert_eq!(render(&dated, &order("1", vec![line("A", 1, 0)]), 1).unwrap().name, "20260315-17.txt");
+    assert_eq!(render(&dated, &order("1", vec![line("A", 1, 0)]), 1, 1).unwrap().name, "20260315-17.txt");
 }
 
 #[test]
@@ -116,10 +116,10 @@ fn what_the_code_page_lacks_is_told() {
     let order = order("1", vec![line("A", 1, 0)]);
     let profile = columns(&["customer.name"]);
     let windows = OrderProfile { encoding: OrderEncoding::Windows1252, ..profile.clone() };
-    let file = render(&windows, &order, 1).unwrap();
+    let file = render(&windows, &order, 1, 1).unwrap();
     assert_eq!((file.bytes.as_slice(), file.warnings.len()), (&b"Zo\xeb O\x92Neil\r\n"[..], 0));
     let latin = OrderProfile { encoding: OrderEncoding::Iso88591, ..profile };
-    let file = render(&latin, &order, 1).unwrap();
+    let file = render(&latin, &order, 1, 1).unwrap();
     assert_eq!(file.bytes, b"Zo\xeb O?Neil\r\n");
     assert_eq!(file.warnings, ["customer.name: ISO-8859-1 has no ’, written as ?"]);
 }
@@ -134,7 +134,7 @@ fn no_value_can_break_its_record() {
     assert_eq!(text(&always, &order), "\"a\"\"b,c d\",\"A\"\n");
     let never = OrderProfile { quote: QuoteFields::Never, ..profile };
     assert_eq!(text(&never, &order), "a b c d,A\r\n");
-    assert_eq!(render(&never, &order, 1).unwrap().warnings.len(), 2);
+    assert_eq!(render(&never, &order, 1, 1).unwrap().warnings.len(), 2);
 }
 
 #[test]

@@ -73,6 +73,21 @@ pub fn fingerprint(bytes: &[u8]) -> String {
 }
 
 impl Ledger {
+    /// The running number of this order's file, for its name: the one that it was planned with, else the next one.
+    /// It is used up only by [`Ledger::file_planned`].
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn file_sequence(&self, order: &OrderId, copy: u32) -> Result<u64> {
+        let sql = "SELECT coalesce((SELECT sequence FROM order_file_sequence WHERE order_id = ?1 AND copy = ?2),
+                     (SELECT coalesce(max(sequence), 0) + 1 FROM order_file_sequence))";
+        self.read("number an order file", |tx| {
+            let number: i64 =
+                tx.query_row(sql, params![order.0, copy], |row| row.get(0)).doing("number an order file")?;
+            Ok(number.unsigned_abs())
+        })
+    }
+
     /// Journals a file that is about to be written. Doing so again for the same name and bytes changes nothing.
     ///
     /// # Errors
@@ -88,6 +103,11 @@ impl Ledger {
                 "INSERT INTO order_file (name, order_id, copy, sha256, bytes, state, planned_at) VALUES (?1, ?2, ?3, ?4, ?5, 'planned', ?6)",
                 params![file.name, order.0, copy, fingerprint(&file.bytes), file.bytes.len() as i64, micros(now)],
             )?;
+            if let Some(sequence) = file.sequence.and_then(|sequence| i64::try_from(sequence).ok()) {
+                let sql = "INSERT INTO order_file_sequence (sequence, order_id, copy) VALUES (?1, ?2, ?3)
+                           ON CONFLICT (order_id, copy) DO NOTHING";
+                tx.execute(sql, params![sequence, order.0, copy])?;
+            }
             let mut insert = tx.prepare_cached("INSERT INTO order_file_units (name, sku, units) VALUES (?1, ?2, ?3)")?;
             for (sku, units) in &file.units {
                 insert.execute(params![file.name, sku.as_str(), units.to_string()])?;

@@ -49,11 +49,13 @@ pub trait Epos: Send + Sync {
     /// When a file could not be moved. Doing it again is harmless.
     fn finish(&self, export: &SpooledExport, fate: ExportFate, now: Timestamp) -> Result<(), EposError>;
 
-    /// The bytes and the name of the order file of `order`. `copy` is 1 for the first file, 2 when asked for again.
+    /// The bytes and the name of the order file of `order`. `copy` is 1 for the first file, 2 when asked for again;
+    /// `sequence` is its running number, for names that have one.
     ///
     /// # Errors
-    /// `Permanent` when the order cannot be written (a line without SKU, no lines).
-    fn render(&self, order: &WebOrder, copy: u32) -> Result<OrderFile, EposError>;
+    /// `Permanent` when the order cannot be written (no lines, a value that the till cannot take); it names order, line
+    /// and field.
+    fn render(&self, order: &WebOrder, copy: u32, sequence: u64) -> Result<OrderFile, EposError>;
 
     /// Makes an order file durable where the till does not look. Doing it again is harmless.
     ///
@@ -301,6 +303,8 @@ pub struct OrderFile {
     pub bytes: Vec<u8>,
     /// Units of each SKU in it.
     pub units: Vec<(Sku, Quantity)>,
+    /// The running number in its name, if it has one; it is used up when the file is journalled.
+    pub sequence: Option<u64>,
     /// Remarks for a person (characters that the till's code page lacks).
     pub warnings: Vec<String>,
 }

@@ -207,7 +207,8 @@ impl Orders {
             Ok(false) => return Ok(Ok(())),
             Err(error) => return Ok(Err(error)),
         }
-        let file = match self.shop.epos.render(&order.order, copy) {
+        let sequence = self.shop.ledger.file_sequence(&order.order.id, copy)?;
+        let file = match self.shop.epos.render(&order.order, copy, sequence) {
             Ok(file) => file,
             Err(error) => return Ok(Err(error)),
         };

@@ -103,8 +103,8 @@ impl Epos for MortalEpos {
     fn finish(&self, export: &SpooledExport, fate: ExportFate<'_>, now: jiff::Timestamp) -> Result<(), EposError> {
         self.inner.finish(export, fate, now)
     }
-    fn render(&self, order: &WebOrder, copy: u32) -> Result<OrderFile, EposError> {
-        self.inner.render(order, copy)
+    fn render(&self, order: &WebOrder, copy: u32, sequence: u64) -> Result<OrderFile, EposError> {
+        self.inner.render(order, copy, sequence)
     }
     fn stage(&self, file: &OrderFile) -> Result<(), EposError> {
         self.pass(Step::BeforeStage)?;
