@@ -5,10 +5,10 @@
 
 /// The ready profiles: name, for what, and the section of a configuration.
 pub const READY: [(&str, &str, &str); 4] = [
-    ("evopos", "EVOPOS, columns A to R, a line per item", include_str!("../../profiles/orders/evopos.toml")),
-    ("khaos", "Khaos Control, tab separated, payment once", include_str!("../../profiles/orders/khaos.toml")),
-    ("records", "header, line, payment and trailer records", include_str!("../../profiles/orders/records.toml")),
-    ("xml", "an order as XML, by template", include_str!("../../profiles/orders/xml.toml")),
+    ("evopos", "EVOPOS, columns A to R, a line per item", include_str!("order_profiles/evopos.toml")),
+    ("khaos", "Khaos Control, tab separated, payment once", include_str!("order_profiles/khaos.toml")),
+    ("records", "header, line, payment and trailer records", include_str!("order_profiles/records.toml")),
+    ("xml", "an order as XML, by template", include_str!("order_profiles/xml.toml")),
 ];
 
 /// The ready profile of this name.
