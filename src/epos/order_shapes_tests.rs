@@ -39,8 +39,9 @@ fn text(profile: &OrderProfile, order: &WebOrder) -> String {
 
 /// A profile of kind csv with these columns (TOML), no header.
 fn columns(columns: &str) -> OrderProfile {
+    let comma = if columns.is_empty() { "" } else { "," };
     profile(&format!(
-        "[epos.order_profile]\nheader = false\nline_end = \"lf\"\ncolumns = [{columns}, {{ name = \"sku\", value = \"line.sku\" }}, {{ name = \"qty\", value = \"line.quantity\" }}]"
+        "[epos.order_profile]\nheader = false\nline_end = \"lf\"\ncolumns = [{columns}{comma} {{ name = \"sku\", value = \"line.sku\" }}, {{ name = \"qty\", value = \"line.quantity\" }}]"
     ))
 }
 
@@ -319,6 +320,19 @@ fn letters_that_the_code_page_lacks_become_the_nearest_ones_and_it_is_told() {
     assert_eq!(name("ascii", UnknownCharacters::Transliterate).unwrap().bytes, b"Zoe O'Neil Lodz,1005,1\n");
     let why = name("cp850", UnknownCharacters::Refuse).unwrap_err();
     assert!(why.to_string().contains("field Name: the till's code page IBM850 has no Ł ź ’"), "{why}");
+}
+
+#[test]
+fn an_sku_that_cannot_be_written_as_it_is_refuses_the_order() {
+    let [_, mut order] = orders();
+    order.lines[0].sku = crate::domain::Sku::new("GRÜN,Ω").unwrap();
+    let ascii = OrderProfile { encoding: crate::epos::order_profile::OrderEncoding::Windows1252, ..columns("") };
+    let why = refused(&ascii, &order);
+    assert!(why.contains("field sku") && why.contains("GRÜN,Ω") && why.contains("as it is"), "{why}");
+    order.lines[0].sku = crate::domain::Sku::new("A,1").unwrap();
+    let never = OrderProfile { quote: crate::epos::order_profile::QuoteFields::Never, ..columns("") };
+    assert!(refused(&never, &order).contains("as it is"));
+    assert_eq!(text(&columns(""), &order), "\"A,1\",1\n");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::order_charset::{Encoded, encoded, encoding_name, nearest};
+use super::order_column::OrderValue;
 use super::order_profile::{
     Align, LineEnd, OrderColumn, OrderKind, OrderProfile, QuoteFields, TooLong, UnknownCharacters,
 };
@@ -92,6 +93,7 @@ impl<'p> OrderText<'p> {
     }
 
     fn cleaned(&mut self, column: &OrderColumn, value: &str, place: Place<'_>) -> Result<String, EposError> {
+        self.check_exact(column, value, place)?;
         let value = self.in_one_line(column, value);
         let mut value = match self.profile.kind {
             OrderKind::Xml => value,
@@ -101,6 +103,26 @@ impl<'p> OrderText<'p> {
             value.insert(0, '\'');
         }
         self.within_length(column, value, place)
+    }
+
+    /// An SKU with a character replaced would be another item.
+    fn check_exact(&self, column: &OrderColumn, value: &str, place: Place<'_>) -> Result<(), EposError> {
+        let (is_xml, is_csv) = (self.profile.kind == OrderKind::Xml, self.profile.kind == OrderKind::Csv);
+        let breaks_field =
+            |c: char| is_csv && self.profile.quote == QuoteFields::Never && (c == self.profile.delimiter || c == '"');
+        let is_lost = |c: char| {
+            let is_lacking = !is_xml && encoded(self.profile.encoding, c).is_none();
+            is_lacking || breaks_field(c) || c.is_control() || ODD_CHARACTERS.contains(&c)
+        };
+        match value.chars().find(|c| is_lost(*c)).filter(|_| column.value == OrderValue::LineSku) {
+            None => Ok(()),
+            Some(lost) => {
+                let why = format!(
+                    "{value:?} cannot be written as it is: the till's file has no place for {lost:?}, and with another character it would be another item; change encoding, delimiter or quote, or give the item another SKU"
+                );
+                Err(place.refused(column, &why))
+            }
+        }
     }
 
     fn in_one_line(&mut self, column: &OrderColumn, value: &str) -> String {
