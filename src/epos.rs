@@ -16,6 +16,7 @@
 //! duplicates within an export (whoever collects the rows does).
 
 mod checks;
+mod comments;
 mod delimiter;
 mod export_file;
 mod fault;

@@ -19,7 +19,11 @@ impl CheckedProfile {
         if let Some(declared) = declared_delimiter(sample) {
             return Some(declared);
         }
-        let mut fitting = DELIMITERS.into_iter().filter(|delimiter| self.makes_sense(roles, sample, *delimiter));
+        // Quotation marks in comments quote nothing.
+        let comment = self.profile.comment.as_deref();
+        let is_comment = |line: &str| comment.is_some_and(|comment| line.trim_start().starts_with(comment));
+        let sample: String = sample.split_inclusive('\n').filter(|line| !is_comment(line)).collect();
+        let mut fitting = DELIMITERS.into_iter().filter(|delimiter| self.makes_sense(roles, &sample, *delimiter));
         let found = fitting.next()?;
         fitting.next().is_none().then_some(found)
     }

@@ -40,6 +40,11 @@ impl QuoteTracker {
         Self { quote, delimiter, place: Place::FieldStart, before: 0, broken: VecDeque::new(), opened: None }
     }
 
+    /// The quotation mark.
+    pub(super) fn mark(&self) -> u8 {
+        self.quote
+    }
+
     /// Notes which fields are quoted, too.
     pub(super) fn noting_quoted_fields(mut self) -> Self {
         self.opened = Some(Opened::default());

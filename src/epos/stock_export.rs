@@ -257,7 +257,8 @@ fn clean_text<'f>(
         Kind::Csv | Kind::Fixed => profile.profile.skip_lines,
         Kind::Xml => 0,
     };
-    Ok(CleanText::new(file.take(look.end - look.start), look.charset, to_skip, quotes))
+    let text = CleanText::new(file.take(look.end - look.start), look.charset, to_skip, quotes);
+    Ok(text.with_comments(profile.profile.comment.as_deref()))
 }
 
 fn find_delimiter(

@@ -10,6 +10,7 @@ use std::io::{self, Read};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding};
 
+use super::comments::Comments;
 use super::quotes::QuoteTracker;
 
 /// Bytes read at once.
@@ -72,6 +73,7 @@ pub(super) struct CleanText<R> {
     made: u64,
     record_start: u64,
     quotes: Option<QuoteTracker>,
+    comments: Option<Comments>,
     line_ends: Option<LineEnds>,
     /// The lines that were skipped at the top, as far as they are kept.
     skipped: Vec<u8>,
@@ -108,9 +110,16 @@ impl<R: Read> CleanText<R> {
             made: 0,
             record_start: 0,
             quotes,
+            comments: None,
             line_ends: None,
             skipped: Vec::new(),
         }
+    }
+
+    /// Takes lines that start with this prefix for comments.
+    pub(super) fn with_comments(mut self, prefix: Option<&str>) -> Self {
+        self.comments = prefix.map(Comments::new);
+        self
     }
 
     /// Keeps where lines end, so that [`CleanText::line_at`] can tell.
@@ -181,8 +190,10 @@ impl<R: Read> CleanText<R> {
             self.decode(read)?;
             self.skip_lines();
         }
-        if let Some(quotes) = &mut self.quotes {
-            quotes.feed(&self.clean);
+        match (&mut self.quotes, &mut self.comments) {
+            (Some(quotes), Some(comments)) => comments.feed(&mut self.clean, quotes),
+            (Some(quotes), None) => quotes.feed(&self.clean),
+            (None, _) => {}
         }
         if let Some(ends) = &mut self.line_ends {
             ends.ahead.extend(memchr::memchr_iter(b'\n', &self.clean).map(|at| self.made + at as u64));

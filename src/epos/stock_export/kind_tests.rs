@@ -381,6 +381,16 @@ fn a_quoted_sku_that_looks_like_a_comment_is_an_item() {
 }
 
 #[test]
+fn quotation_marks_in_comments_quote_nothing() {
+    for delimiter in [",", "auto"] {
+        let profile = format!(
+            "columns = {{ sku = \"SKU\", quantity = \"Qty\" }}\ncomment = \"#\"\ndelimiter = \"{delimiter}\"\n"
+        );
+        assert_eq!(rows(&profile, "# a,\"b\nSKU,Qty\n#\"c,\"d\n\"A\",5\n # \"\nB,6\n"), ["A=5@4", "B=6@6"]);
+    }
+}
+
+#[test]
 fn no_column_counts_twice() {
     let sums = |columns: &str| {
         format!(
