@@ -126,6 +126,17 @@ fn an_item_with_an_unreadable_row_is_in_doubt_however_long_its_sku_is() {
 }
 
 #[test]
+fn rows_that_add_up_to_no_believable_count_are_in_error() {
+    let desk = Desk::new(&format!("{PLAIN}duplicates = \"sum\"\nrow_error_limit_percent = 100\n"));
+    let file = desk.write("a.csv", "SKU,Qty\nA,1\nA,2\nC,9999999\nC,9999999\n");
+    let (_, out, _) = desk.read(&["--format", "json", &file]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["stock"], json!([{ "sku": "A", "quantity": "3" }]));
+    let reasons: Vec<_> = report["row_errors"].as_array().unwrap().iter().map(|error| &error["reason"]).collect();
+    assert_eq!(json!(reasons), json!(["quantity_out_of_range", "quantity_out_of_range"]));
+}
+
+#[test]
 fn several_exports_are_one_document_and_the_worst_decides_the_exit_code() {
     let desk = Desk::new(&format!("{PLAIN}delimiter = \",\"\n"));
     let good = desk.write("good.csv", "SKU,Qty\nA,1\n");

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rust_decimal::Decimal;
 
 use super::stock::DELETED;
 use super::{Doing, Ledger, LedgerError, Result};
@@ -160,6 +161,12 @@ impl Group {
         };
         differ.then(|| format!("{sku} stands in several rows with different quantities"))
     }
+
+    /// Is the sum of its rows no believable count?
+    fn is_beyond(&self, rule: Duplicates, range: Option<[Decimal; 2]>) -> bool {
+        let is_sum = rule == Duplicates::Sum && !self.has_ordinals && self.deletions == 0;
+        is_sum && range.is_some_and(|[least, most]| !(least..=most).contains(&self.sum.decimal()))
+    }
 }
 
 fn counted(sku: &str, text: &str) -> Result<Quantity> {
@@ -180,7 +187,7 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, group: &Group, why: &str) {
+    fn add(&mut self, group: &Group, reason: &str, why: &str) {
         self.count += group.rows;
         let is_full = |found: &Self| found.listed.len() >= MOST_ROW_ERRORS;
         for place in &group.listed {
@@ -193,7 +200,7 @@ impl Found {
                 row: place.row.unsigned_abs(),
                 line: place.line.unsigned_abs(),
                 sku: Some(group.sku.clone()),
-                reason: "duplicate_conflict".into(),
+                reason: reason.to_owned(),
                 text: format!("{why}; this one says {says}"),
             };
             if is_first {
@@ -210,6 +217,7 @@ struct Settling<'t> {
     tx: &'t Transaction<'t>,
     export: ExportId,
     rule: Duplicates,
+    range: Option<[Decimal; 2]>,
     /// SKUs with a row that could not be read, and the last line of such a row.
     unreadable: BTreeMap<String, u64>,
     found: Found,
@@ -224,7 +232,8 @@ impl<'t> Settling<'t> {
                 *last = error.line.max(*last);
             }
         }
-        Self { tx, export, rule: summary.duplicates, unreadable, found: Found::default() }
+        let (rule, range) = (summary.duplicates, summary.quantity_range);
+        Self { tx, export, rule, range, unreadable, found: Found::default() }
     }
 
     /// SKUs with several rows, one SKU at a time.
@@ -273,8 +282,13 @@ impl<'t> Settling<'t> {
     fn settle(&mut self, group: &Group) -> Result<()> {
         // Asked once only: what was settled here is not looked at again as a doubtful SKU.
         let unreadable = self.unreadable.remove(&group.sku);
-        if let Some(why) = group.conflict(self.rule, unreadable) {
-            self.found.add(group, &why);
+        let conflict = group.conflict(self.rule, unreadable).map(|why| ("duplicate_conflict", why));
+        let beyond = || {
+            let why = format!("the rows of {} add up to {}, which no stock count can be", group.sku, group.sum);
+            group.is_beyond(self.rule, self.range).then_some(("quantity_out_of_range", why))
+        };
+        if let Some((reason, why)) = conflict.or_else(beyond) {
+            self.found.add(group, reason, &why);
             if self.found.count > MOST_ROW_ERRORS as u64 {
                 // The export will be rejected, and all of its rows go.
                 return Ok(());

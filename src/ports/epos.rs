@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::retry::FailureClass;
@@ -211,6 +212,8 @@ pub struct ReadSummary {
     pub more_row_errors: u64,
     /// What two rows of one SKU mean.
     pub duplicates: Duplicates,
+    /// Smallest and largest believable count, for sums of several rows.
+    pub quantity_range: Option<[Decimal; 2]>,
     /// Row errors above this share of the rows reject the export, in percent; those that only the taker of the rows
     /// finds (conflicts between rows) count as well.
     pub row_error_limit_percent: u32,

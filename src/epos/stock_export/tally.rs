@@ -38,6 +38,7 @@ impl<'p, 's, 'k> Tally<'p, 's, 'k> {
         let rules = &profile.profile;
         let summary = ReadSummary {
             duplicates: rules.duplicates,
+            quantity_range: Some(rules.quantity_range.0),
             row_error_limit_percent: rules.row_error_limit_percent.0,
             scope: rules.export,
             ..ReadSummary::default()
