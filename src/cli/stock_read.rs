@@ -237,23 +237,30 @@ impl Reading<'_> {
                 )?;
             }
         }
-        if let Some(at) = head.as_of {
-            writeln!(out, "  made at {} by its own words", at.strftime("%Y-%m-%d %H:%M:%S"))?;
-        }
-        if let Some(number) = &head.sequence {
-            writeln!(out, "  number {number}")?;
-        }
-        for error in head.row_errors {
-            writeln!(out, "  line {}: {} ({})", error.line, output::shown(&error.text), error.reason)?;
-        }
-        for warning in head.warnings {
-            writeln!(out, "  note: {}", output::shown(warning))?;
-        }
+        head.print_remarks(out)?;
         if self.outcome.is_ok() {
             output::table(out, &["sku", "quantity", "line"], rows, "No items.")?;
         }
         if limit != 0 && items > limit {
             writeln!(out, "… and {} more (--limit 0 shows all)", items - limit)?;
+        }
+        Ok(())
+    }
+}
+
+impl Head<'_> {
+    fn print_remarks(&self, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(at) = self.as_of {
+            writeln!(out, "  made at {} by its own words", at.strftime("%Y-%m-%d %H:%M:%S"))?;
+        }
+        if let Some(number) = &self.sequence {
+            writeln!(out, "  number {number}")?;
+        }
+        for error in self.row_errors {
+            writeln!(out, "  line {}: {} ({})", error.line, output::shown(&error.text), error.reason)?;
+        }
+        for warning in self.warnings {
+            writeln!(out, "  note: {}", output::shown(warning))?;
         }
         Ok(())
     }

@@ -72,28 +72,7 @@ pub(super) fn first_look(
     kind: Kind,
     md5: bool,
 ) -> Result<FirstLook, NoText> {
-    let mut seen = Seen { md5: md5.then(Md5::new), ..Seen::default() };
-    let length = file.seek(SeekFrom::End(0))?;
-    file.seek(SeekFrom::Start(0))?;
-    let needs_all = md5 || wanted == Encoding::Auto;
-    let mut piece = vec![0; PIECE];
-    loop {
-        let read = file.read(&mut piece)?;
-        if read == 0 {
-            break;
-        }
-        seen.take_in(&piece[..read]);
-        if !needs_all && !seen.is_blank && seen.length + (PIECE as u64) < length {
-            seen.skip_to(length - PIECE as u64);
-            file.seek(SeekFrom::Start(seen.length))?;
-        }
-    }
-    if !needs_all && seen.end_mark.is_some_and(|mark| mark + PIECE as u64 == length) {
-        // The whole tail is end marks; where they begin only the middle tells.
-        return first_look(file, Encoding::Auto, kind, md5)
-            .map(|look| FirstLook { charset: seen.charset(wanted, kind).0, ..look });
-    }
-    file.seek(SeekFrom::Start(0))?;
+    let seen = scan(file, md5 || wanted == Encoding::Auto, md5)?;
     if seen.is_blank {
         let text = if seen.length == 0 { "the file is empty" } else { "the file has nothing but blanks" };
         return Err(rejected("empty", format!("{text}; let the till write the export again")));
@@ -114,6 +93,29 @@ pub(super) fn first_look(
     let end = seen.end_mark.filter(|_| !is_utf16(charset)).unwrap_or(seen.length);
     let md5 = seen.md5.map(|hash| hex(&hash.finalize()));
     Ok(FirstLook { charset, start, end: end.max(start), md5 })
+}
+
+/// Reads head and tail, or all, and goes back to the start.
+fn scan(file: &mut (impl Read + Seek), needs_all: bool, md5: bool) -> io::Result<Seen> {
+    let mut seen = Seen { md5: md5.then(Md5::new), ..Seen::default() };
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(0))?;
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            break;
+        }
+        seen.take_in(&piece[..read]);
+        if !needs_all && !seen.is_blank && seen.length + (PIECE as u64) < length {
+            seen.skip_to(length - PIECE as u64);
+            file.seek(SeekFrom::Start(seen.length))?;
+        }
+    }
+    file.seek(SeekFrom::Start(0))?;
+    // Where the whole tail is end marks, only the middle tells where they begin.
+    let begins_before = seen.end_mark.is_some_and(|mark| mark + PIECE as u64 == length);
+    if begins_before && !needs_all { scan(file, true, md5) } else { Ok(seen) }
 }
 
 fn rejected(reason: &str, text: String) -> NoText {
