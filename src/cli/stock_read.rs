@@ -17,7 +17,7 @@ use crate::domain::ExportId;
 use crate::domain::stock::Timing;
 use crate::epos::{CheckedProfile, ExportFile, read_export};
 use crate::ledger::Ledger;
-use crate::ledger::stock::RowWriter;
+use crate::ledger::stock::{DELETED, RowWriter};
 use crate::ports::{ExportRow, ReadError, ReadSummary, Rejection, RowError, SettledExport, SpooledExport, hex};
 use crate::tasks::chain;
 
@@ -204,7 +204,7 @@ impl Reading<'_> {
             hash.update(format!("{sku}\t{quantity}\n"));
             out.write_all(if std::mem::take(&mut first) { b"\n    " } else { b",\n    " })?;
             let item = match quantity {
-                DELETE => json!({ "sku": sku, "action": "delete" }),
+                DELETED => json!({ "sku": sku, "action": "delete" }),
                 quantity => json!({ "sku": sku, "quantity": quantity }),
             };
             serde_json::to_writer(&mut out, &item).map_err(io::Error::from)
@@ -265,6 +265,3 @@ impl Head<'_> {
         Ok(())
     }
 }
-
-/// How a deletion stands in the ledger's rows.
-const DELETE: &str = "DELETE";
