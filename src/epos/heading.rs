@@ -171,9 +171,16 @@ fn check_time(pattern: &str) -> Result<(), ProfileError> {
 fn read_time(pattern: &str, text: &str) -> Option<DateTime> {
     let (core, open_start, open_end) = (pattern.trim_matches('*'), pattern.starts_with('*'), pattern.ends_with('*'));
     let starts = text.char_indices().map(|(at, _)| at).take_while(|at| open_start || *at == 0);
-    let mut found = starts.filter_map(|at| read_time_at(core, &text[at..], open_end));
-    let first = found.next()?;
-    found.all(|other| other == first).then_some(first)
+    let (mut whole, mut within) = (Vec::new(), Vec::new());
+    for at in starts {
+        let is_within = at > 0 && text.as_bytes()[at - 1].is_ascii_digit();
+        let found = if is_within { &mut within } else { &mut whole };
+        found.extend(read_time_at(core, &text[at..], open_end));
+    }
+    // A number's own beginning comes before places within it: of 14.03.2026, 4.03.2026 is a part.
+    let found = if whole.is_empty() { within } else { whole };
+    let first = found.first()?;
+    found.iter().all(|other| other == first).then_some(*first)
 }
 
 fn read_time_at(core: &str, text: &str, open_end: bool) -> Option<DateTime> {
@@ -313,6 +320,8 @@ mod tests {
         let read = |pattern: &str, text: &str| read_time(pattern, text).map(|at| at.to_string());
         assert_eq!(read("*%Y%m%d*", "20260314_20260315.csv"), None);
         assert_eq!(read("*%Y%m%d*", "STK_20260101101000.csv").as_deref(), Some("2026-01-01T00:00:00"));
+        assert_eq!(read("*%d.%m.%Y*", "Stand: 14.03.2026").as_deref(), Some("2026-03-14T00:00:00"));
+        assert_eq!(read("*%Y%m%d%H%M%S", "H001220260314231500").as_deref(), Some("2026-03-14T23:15:00"));
         assert_eq!(read("*_%Y%m%d*", "x_20260314_y.csv").as_deref(), Some("2026-03-14T00:00:00"));
     }
 
