@@ -216,12 +216,16 @@ impl<R: Read> CleanText<R> {
 
     /// Decodes the piece that was read; an empty one ends the text.
     fn decode(&mut self, read: usize) -> io::Result<()> {
-        if self.charset == Charset::Known(encoding_rs::WINDOWS_1252)
-            && let Some(at) = not_in_windows_1252(&self.raw[..read])
-        {
-            let line = self.lines + memchr::memchr_iter(b'\n', &self.raw[..at]).count() as u64 + 1;
-            return Err(io::Error::other(TextFault::InvalidEncoding { line }));
+        let is_windows = self.charset == Charset::Known(encoding_rs::WINDOWS_1252);
+        if let Some(at) = not_in_windows_1252(&self.raw[..read]).filter(|_| is_windows) {
+            // What stands before it tells the line.
+            self.decode_valid(at)?;
+            return Err(io::Error::other(TextFault::InvalidEncoding { line: self.lines + 1 }));
         }
+        self.decode_valid(read)
+    }
+
+    fn decode_valid(&mut self, read: usize) -> io::Result<()> {
         let mut from = 0;
         loop {
             let Some(decoder) = &mut self.decoder else {
@@ -376,6 +380,7 @@ mod tests {
         assert_eq!(clean(b"a\0\r\0\n\0\xeb\0", little, 0).unwrap(), "a\në");
         assert_eq!(clean(b"a\nZo\xeb\n", UTF8, 0), Err(TextFault::InvalidEncoding { line: 2 }));
         assert_eq!(clean(b"a\nZo\xc3", UTF8, 0), Err(TextFault::InvalidEncoding { line: 2 }));
+        assert_eq!(clean(b"a\rb\r\nc\x81", windows, 0), Err(TextFault::InvalidEncoding { line: 3 }));
         assert_eq!(clean(b"a\n\nb\0", UTF8, 0), Err(TextFault::Nul { line: 3 }));
     }
 
