@@ -54,7 +54,9 @@ fn too_many(errors: u64, rows: u64, first: Option<&RowError>) -> Rejection {
     Rejection {
         reason: "too_many_row_errors".into(),
         line: first.map(|error| error.line),
-        text: format!("{errors} of {rows} rows are in error, the first: {text}"),
+        text: format!(
+            "{errors} of {rows} rows are in error, the first: {text}; correct the profile, or these items in the till"
+        ),
     }
 }
 
