@@ -6,9 +6,11 @@
 use jiff::Timestamp;
 
 mod epos;
+mod order_files;
 mod store;
 
 pub use epos::*;
+pub use order_files::*;
 pub use store::*;
 
 /// Wall-clock time.

@@ -13,9 +13,13 @@ use tillbridge::domain::stock::{Scope, Sequence, Timing};
 use tillbridge::domain::{ExportId, OrderId, Quantity, Sku, WebOrder};
 use tillbridge::ledger::exports::{ExportState, Missing};
 use tillbridge::ledger::outbox::Delivered;
+use tillbridge::ledger::plans::Plan;
 use tillbridge::ledger::stock::RowWriter;
 use tillbridge::ledger::{Ledger, LedgerError};
-use tillbridge::ports::{ExportRow, FeedCursor, OrderFile, ReadSummary, RowError, Says, SettledExport, SpooledExport};
+use tillbridge::ports::{
+    ExportRow, FeedCursor, Marks, OrderFile, Purpose, ReadSummary, RowError, Says, SettledExport, SpooledExport,
+    WrittenOrder,
+};
 
 /// SKU and count; none: the till has it no more.
 type Rows<'a> = &'a [(&'a str, Option<i64>)];
@@ -165,10 +169,12 @@ impl Shop {
             lines: vec![line("1", "A"), line("2", "B")],
         };
         let units = vec![(sku("A"), 2.into()), (sku("B"), 2.into())];
+        let written = WrittenOrder { order: OrderId("1".into()), copy: 1, units };
         let file =
-            OrderFile { name: "o1.csv".into(), bytes: b"x".to_vec(), units, sequence: None, warnings: Vec::new() };
+            OrderFile { name: "o1.csv".into(), bytes: b"x".to_vec(), orders: vec![written], ..OrderFile::default() };
         self.ledger.record_orders(&[order], &FeedCursor("1".into()), Timestamp::MIN, at(second)).unwrap();
-        self.ledger.file_planned(&OrderId("1".into()), 1, &file, at(second)).unwrap();
+        let plan = Plan { purpose: Purpose::Order, file: &file, orders: &[], marks: &Marks::new() };
+        self.ledger.file_planned(&plan, at(second)).unwrap();
         self.ledger.file_staged("o1.csv").unwrap();
         let open = self.ledger.open_files().unwrap().remove(0);
         self.ledger.file_visible(&open, at(second), at(second)).unwrap();
@@ -176,7 +182,7 @@ impl Shop {
 
     fn till_takes_order(&self, second: i64) {
         let open = self.ledger.open_files().unwrap().remove(0);
-        self.ledger.file_taken(&open, at(second), "gone", at(second)).unwrap();
+        self.ledger.order_taken(&open, &open.orders[0], at(second), "gone", at(second)).unwrap();
     }
 }
 

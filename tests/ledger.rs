@@ -8,14 +8,16 @@ use tillbridge::domain::gate::{Policy, Rules, Verdict};
 use tillbridge::domain::order::{Customer, OrderLine, Standing};
 use tillbridge::domain::stock::Timing;
 use tillbridge::domain::{ExportId, OrderId, OrderState, Quantity, Sku, WebOrder};
-use tillbridge::ledger::Ledger;
 use tillbridge::ledger::conditions::{Severity, Trouble};
 use tillbridge::ledger::exports::{ExportState, Missing};
 use tillbridge::ledger::files::FileState;
 use tillbridge::ledger::outbox::Delivered;
+use tillbridge::ledger::plans::Plan;
 use tillbridge::ledger::stock::RowWriter;
+use tillbridge::ledger::{Ledger, LedgerError};
 use tillbridge::ports::{
-    Duplicates, ExportRow, FeedCursor, OrderFile, ReadSummary, Says, SettledExport, SpooledExport,
+    Duplicates, ExportRow, FeedCursor, Marks, OrderFile, Purpose, ReadSummary, Says, SettledExport, SpooledExport,
+    WrittenOrder,
 };
 
 struct Kept {
@@ -88,13 +90,19 @@ fn record(ledger: &Ledger, orders: &[WebOrder], second: i64) {
 }
 
 fn file(name: &str) -> OrderFile {
-    OrderFile {
-        name: name.into(),
-        bytes: b"x".to_vec(),
-        units: vec![(sku("A"), 2.into())],
-        sequence: None,
-        warnings: Vec::new(),
-    }
+    OrderFile { name: name.into(), bytes: b"x".to_vec(), ..OrderFile::default() }
+}
+
+/// Plans a file of this one order.
+fn plan(ledger: &Ledger, id: &OrderId, copy: u32, file: &OrderFile, second: i64) {
+    try_plan(ledger, id, copy, file, second).unwrap();
+}
+
+fn try_plan(ledger: &Ledger, id: &OrderId, copy: u32, file: &OrderFile, second: i64) -> Result<(), LedgerError> {
+    let written = WrittenOrder { order: id.clone(), copy, units: vec![(sku("A"), 2.into())] };
+    let file = OrderFile { orders: vec![written], ..file.clone() };
+    let plan = Plan { purpose: Purpose::Order, file: &file, orders: &[], marks: &Marks::new() };
+    ledger.file_planned(&plan, at(second))
 }
 
 fn rules() -> Rules {
@@ -231,10 +239,10 @@ fn a_staged_file_is_known_as_such_after_a_restart_and_a_planned_one_is_planned_a
     let mut kept = Kept::new();
     record(&kept, &[order("1", 2, 0)], 0);
     let id = OrderId("1".into());
-    kept.file_planned(&id, 1, &file("o1.csv"), at(1)).unwrap();
+    plan(&kept, &id, 1, &file("o1.csv"), 1);
     kept.restart();
     assert_eq!(kept.open_files().unwrap()[0].state, FileState::Planned);
-    kept.file_planned(&id, 1, &file("o1.csv"), at(2)).unwrap();
+    plan(&kept, &id, 1, &file("o1.csv"), 2);
     kept.file_staged("o1.csv").unwrap();
     kept.restart();
     let open = kept.open_files().unwrap();
@@ -249,13 +257,24 @@ fn a_running_number_belongs_to_one_file_for_good_and_is_used_up_only_by_planning
     record(&kept, &[order("1", 2, 0), order("2", 1, 0)], 0);
     let (one, two) = (OrderId("1".into()), OrderId("2".into()));
     let numbered = |name: &str, sequence| OrderFile { sequence: Some(sequence), ..file(name) };
-    assert_eq!((kept.file_sequence(&one, 1).unwrap(), kept.file_sequence(&two, 1).unwrap()), (1, 1), "only looked at");
-    kept.file_planned(&one, 1, &numbered("1.csv", 1), at(1)).unwrap();
+    assert_eq!(
+        (kept.file_sequence(Purpose::Order, &one, 1).unwrap(), kept.file_sequence(Purpose::Order, &two, 1).unwrap()),
+        (1, 1),
+        "only looked at"
+    );
+    plan(&kept, &one, 1, &numbered("1.csv", 1), 1);
     kept.restart();
-    assert_eq!(kept.file_sequence(&one, 1).unwrap(), 1, "planned anew after a crash, it keeps its number");
-    kept.file_planned(&one, 1, &numbered("1.csv", 1), at(2)).unwrap();
-    assert_eq!((kept.file_sequence(&two, 1).unwrap(), kept.file_sequence(&one, 2).unwrap()), (2, 2));
-    assert!(kept.file_planned(&two, 1, &numbered("2.csv", 1), at(3)).is_err(), "a number that is another's");
+    assert_eq!(
+        kept.file_sequence(Purpose::Order, &one, 1).unwrap(),
+        1,
+        "planned anew after a crash, it keeps its number"
+    );
+    plan(&kept, &one, 1, &numbered("1.csv", 1), 2);
+    assert_eq!(
+        (kept.file_sequence(Purpose::Order, &two, 1).unwrap(), kept.file_sequence(Purpose::Order, &one, 2).unwrap()),
+        (2, 2)
+    );
+    assert!(try_plan(&kept, &two, 1, &numbered("2.csv", 1), 3).is_err(), "a number that is another's");
     assert_eq!(kept.open_files().unwrap().len(), 1);
 }
 
@@ -264,16 +283,16 @@ fn an_order_that_was_called_off_before_it_was_seen_and_is_reinstated_is_planned_
     let kept = Kept::new();
     record(&kept, &[order("1", 2, 0)], 1);
     let id = OrderId("1".into());
-    kept.file_planned(&id, 1, &file("o1.csv"), at(1)).unwrap();
+    plan(&kept, &id, 1, &file("o1.csv"), 1);
     kept.file_staged("o1.csv").unwrap();
     record(&kept, &[order("1", 2, 2)], 2);
     let staged = kept.staged_file("o1.csv").unwrap().unwrap();
-    assert!(staged.void);
+    assert!(staged.orders[0].void);
     kept.file_unstaged(&staged, at(2)).unwrap();
     assert_eq!(kept.order("1").unwrap().unwrap().state, OrderState::Withdrawn);
     record(&kept, &[order("1", 2, 0)], 3);
     let again = kept.orders_to_publish(10).unwrap();
-    kept.file_planned(&id, again[0].copies + 1, &file("o1.csv"), at(3)).unwrap();
+    plan(&kept, &id, again[0].copies + 1, &file("o1.csv"), 3);
     assert_eq!(kept.open_files().unwrap()[0].state, FileState::Planned);
 }
 
@@ -298,12 +317,12 @@ fn an_order_from_before_our_time_is_written_only_when_asked_for_and_history_is_n
 fn a_taken_order_is_evidence_and_news_in_one_step() {
     let kept = Kept::new();
     record(&kept, &[order("1", 2, 0)], 0);
-    kept.file_planned(&OrderId("1".into()), 1, &file("o1.csv"), at(1)).unwrap();
+    plan(&kept, &OrderId("1".into()), 1, &file("o1.csv"), 1);
     kept.file_staged("o1.csv").unwrap();
     let open = kept.open_files().unwrap().remove(0);
     kept.file_visible(&open, at(2), at(2)).unwrap();
     assert_eq!(kept.waiting_for_till().unwrap().len(), 1);
-    kept.file_taken(&open, at(5), "gone", at(9)).unwrap();
+    kept.order_taken(&open, &open.orders[0], at(5), "gone", at(9)).unwrap();
     assert!(kept.waiting_for_till().unwrap().is_empty());
     assert_eq!(kept.outbox_depth().unwrap().acknowledgements, 1);
     let (_, facts) = kept.item_facts(&[sku("A")]).unwrap();
@@ -325,11 +344,11 @@ fn an_order_is_not_written_twice_unless_a_person_says_so_and_that_is_recorded() 
     assert!(refused.contains("nothing left to book"), "{refused}");
     let refused = kept.ask_for_order("N3", true, "ann", at(1)).unwrap_err().to_string();
     assert!(refused.contains("orders list"), "{refused}");
-    kept.file_planned(&OrderId("1".into()), 1, &file("o1.csv"), at(1)).unwrap();
+    plan(&kept, &OrderId("1".into()), 1, &file("o1.csv"), 1);
     kept.file_staged("o1.csv").unwrap();
     let open = kept.open_files().unwrap().remove(0);
     kept.file_visible(&open, at(2), at(2)).unwrap();
-    kept.file_taken(&open, at(5), "gone", at(9)).unwrap();
+    kept.order_taken(&open, &open.orders[0], at(5), "gone", at(9)).unwrap();
     let refused = kept.ask_for_order("N1", false, "ann", at(10)).unwrap_err().to_string();
     assert!(refused.contains("--again"), "{refused}");
     kept.ask_for_order("N1", true, "ann", at(11)).unwrap();
@@ -374,7 +393,7 @@ fn only_what_changed_becomes_due_and_an_item_that_is_missing_is_left_alone_unles
 fn a_held_export_is_overtaken_by_a_newer_one_and_the_patience_counts_from_the_first() {
     let kept = Kept::new();
     record(&kept, &[order("1", 2, 0)], 0);
-    kept.file_planned(&OrderId("1".into()), 1, &file("o1.csv"), at(1)).unwrap();
+    plan(&kept, &OrderId("1".into()), 1, &file("o1.csv"), 1);
     kept.file_staged("o1.csv").unwrap();
     let open = kept.open_files().unwrap().remove(0);
     kept.file_visible(&open, at(2), at(2)).unwrap();

@@ -10,7 +10,7 @@ use super::{CliError, CliResult, Exit, ledger_of};
 use crate::config::Config;
 use crate::epos::FolderEpos;
 use crate::ledger::LedgerError;
-use crate::ports::Epos;
+use crate::ports::{Epos, Purpose, ToWrite};
 use crate::tasks::chain;
 
 /// Prints the order file of this order.
@@ -23,7 +23,11 @@ pub(super) fn preview(config: &Config, id: &str, out: &mut dyn Write) -> CliResu
         .map_err(|error| CliError::Caused("the order profile cannot be used".into(), error.into()))?;
     let copy = order.copies + 1;
     let file = epos
-        .render(&order.order, copy, ledger.file_sequence(&order.order.id, copy)?)
+        .render(
+            Purpose::Order,
+            &[ToWrite { order: &order.order, copy }],
+            ledger.file_sequence(Purpose::Order, &order.order.id, copy)?,
+        )
         .map_err(|error| CliError::Told(Exit::Failed, shown(&chain(&error))))?;
     let mut remarks = io::stderr().lock();
     let again = if order.copies > 0 { "written again, it would be " } else { "" };

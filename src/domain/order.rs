@@ -156,6 +156,8 @@ pub enum OrderState {
     Received,
     /// Its file lies where the till looks.
     Published,
+    /// Its file has gone from there, and nothing proves that the till booked it: it counts as not consumed.
+    TakenUnproved,
     /// There is evidence that the till took it.
     Consumed,
     /// The store has been told so.
@@ -169,9 +171,10 @@ pub enum OrderState {
 }
 
 /// Every state, in the order of the life cycle.
-pub const ORDER_STATES: [OrderState; 7] = [
+pub const ORDER_STATES: [OrderState; 8] = [
     OrderState::Received,
     OrderState::Published,
+    OrderState::TakenUnproved,
     OrderState::Consumed,
     OrderState::Acknowledged,
     OrderState::Rejected,
@@ -184,12 +187,20 @@ pub const ORDER_STATES: [OrderState; 7] = [
 pub enum OrderEvent {
     /// Its file became visible to the till.
     Published,
+    /// Its file is no longer where the till looks, which by the profile is no proof that the till booked it.
+    Left,
+    /// Its file lies where the till looks once more.
+    CameBack,
     /// Evidence that the till took it.
     Taken,
     /// The till refused it.
     Refused,
     /// It was cancelled, and the till had not taken it.
     Withdrawn,
+    /// Its file was taken back before the till took it, to be written anew.
+    TakenBack,
+    /// A person says that the till never booked it.
+    Lost,
     /// It cannot be written.
     Unwritable,
     /// The store accepted our acknowledgement.
@@ -217,7 +228,14 @@ impl OrderState {
             (S::Received | S::Failed | S::Withdrawn, E::Published) => Ok(S::Published),
             // A visible file can be taken or refused whatever we meant to do meanwhile: it went while we were restarting,
             // were being told of a refusal, or were asked to write the order again.
-            (S::Published | S::Rejected | S::Received | S::Failed | S::Withdrawn, E::Taken) => Ok(S::Consumed),
+            (S::Published | S::TakenUnproved | S::Rejected | S::Received | S::Failed | S::Withdrawn, E::Taken) => {
+                Ok(S::Consumed)
+            }
+            (S::Published | S::Rejected | S::Received | S::Failed | S::Withdrawn, E::Left) => Ok(S::TakenUnproved),
+            // It cannot have been booked while it waits; whether it was before, only a person can say.
+            (S::TakenUnproved | S::Consumed | S::Acknowledged | S::Rejected, E::CameBack) => Ok(S::Published),
+            (S::Published, E::TakenBack) => Ok(S::Received),
+            (S::Published | S::TakenUnproved | S::Consumed | S::Acknowledged | S::Rejected, E::Lost) => Ok(S::Received),
             // Some tills take a file away first and refuse it later.
             (_, E::Refused) => Ok(S::Rejected),
             (S::Received | S::Published | S::Failed | S::Rejected, E::Withdrawn) => Ok(S::Withdrawn),
@@ -226,7 +244,7 @@ impl OrderState {
             // An order that was cancelled may be reinstated; one that we could not write may have been corrected.
             (S::Failed | S::Withdrawn, E::Changed) => Ok(S::Received),
             (state, E::Changed) => Ok(state),
-            // Only a person's word leads back from Consumed; that is recorded with who and when.
+            // Only a person's word leads from Consumed to another file; that is recorded with who and when.
             (_, E::AskedFor) => Ok(S::Received),
             (state, event) => Err(Impossible { state, event }),
         }
@@ -235,7 +253,9 @@ impl OrderState {
     /// Does it still have to reach the till or the store?
     pub fn is_open(self) -> bool {
         match self {
-            Self::Received | Self::Published | Self::Consumed | Self::Rejected | Self::Failed => true,
+            Self::Received | Self::Published | Self::TakenUnproved | Self::Consumed | Self::Rejected | Self::Failed => {
+                true
+            }
             Self::Acknowledged | Self::Withdrawn => false,
         }
     }
@@ -245,6 +265,7 @@ impl OrderState {
         match self {
             Self::Received => "received",
             Self::Published => "published",
+            Self::TakenUnproved => "taken-unproved",
             Self::Consumed => "consumed",
             Self::Acknowledged => "acknowledged",
             Self::Rejected => "rejected",

@@ -9,6 +9,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::fault::lasting;
 use super::order_file::render;
 use super::profile::{AsOfFrom, StockProfile};
 use super::profile_check::CheckedProfile;
@@ -18,10 +19,9 @@ use super::settle::{SettleRules, SettleTracker};
 use super::spool::{Spool, observe_folder, spooled_companion};
 use super::stock_export::{ExportFile, read_export};
 use super::{checks, sightings};
-use crate::domain::WebOrder;
 use crate::ports::{
-    CheckLine, Epos, EposError, ExportFate, ExportLook, OrderFile, ReadError, ReadSummary, Revealed, RowSink,
-    SettledExport, Sighting, SpooledExport, Withdrawal,
+    Awaited, CheckLine, Earlier, Epos, EposError, ExportFate, ExportLook, FileNames, Marks, OrderFile, Purpose,
+    ReadError, ReadSummary, Revealed, RowSink, SettledExport, Sighting, SpooledExport, ToWrite, Withdrawal,
 };
 
 /// A till that exchanges files with us through folders.
@@ -142,28 +142,47 @@ impl Epos for FolderEpos {
         Ok(())
     }
 
-    fn render(&self, order: &WebOrder, copy: u32, sequence: u64) -> Result<OrderFile, EposError> {
-        render(&self.settings.order_profile, order, copy, sequence)
+    fn render(&self, _purpose: Purpose, orders: &[ToWrite<'_>], sequence: u64) -> Result<OrderFile, EposError> {
+        match orders {
+            [ToWrite { order, copy }] => render(&self.settings.order_profile, order, *copy, sequence),
+            _ => Err(lasting("an order file holds one order")),
+        }
+    }
+
+    fn batch_of(&self) -> usize {
+        1
+    }
+
+    fn takes_cancellations(&self) -> bool {
+        false
+    }
+
+    fn marks(&self) -> Result<Marks, EposError> {
+        Ok(Marks::new())
+    }
+
+    fn compare(&self, _file: &OrderFile) -> Result<Earlier, EposError> {
+        Ok(Earlier::Nothing)
     }
 
     fn stage(&self, file: &OrderFile) -> Result<(), EposError> {
         self.importing.stage(file)
     }
 
-    fn reveal(&self, name: &str) -> Result<Revealed, EposError> {
-        self.importing.reveal(name)
+    fn reveal(&self, names: &FileNames) -> Result<Revealed, EposError> {
+        self.importing.reveal(&names.name)
     }
 
-    fn unstage(&self, name: &str) -> Result<bool, EposError> {
-        self.importing.unstage(name)
+    fn unstage(&self, names: &FileNames) -> Result<bool, EposError> {
+        self.importing.unstage(&names.name)
     }
 
-    fn withdraw(&self, name: &str) -> Result<Withdrawal, EposError> {
-        self.importing.withdraw(name)
+    fn withdraw(&self, names: &FileNames) -> Result<Withdrawal, EposError> {
+        self.importing.withdraw(&names.name)
     }
 
-    fn look_at_orders(&self, names: &[String]) -> Result<Vec<Sighting>, EposError> {
-        sightings::look(&self.settings, &self.importing, names)
+    fn look_at_orders(&self, awaited: &[Awaited]) -> Result<Vec<Sighting>, EposError> {
+        sightings::look(&self.settings, &self.importing, awaited)
     }
 
     fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {

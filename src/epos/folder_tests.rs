@@ -38,7 +38,7 @@ fn settings(root: &Path) -> EposSettings {
 /// Both steps of publication in one go.
 fn publish(epos: &FolderEpos, file: &OrderFile) -> Result<Revealed, EposError> {
     epos.stage(file)?;
-    epos.reveal(&file.name)
+    epos.reveal(&file.names())
 }
 
 impl Shop {
@@ -86,7 +86,7 @@ impl Shop {
     }
 
     fn sign(&self, name: &str) -> Result<Sign, EposError> {
-        self.epos.look_at_orders(&[name.to_owned()]).map(|seen| seen[0].sign)
+        self.epos.look_at_orders(&[awaited(name)]).map(|seen| seen[0].sign)
     }
 
     fn class_of_sign(&self, name: &str) -> FailureClass {
@@ -103,8 +103,12 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
+fn awaited(name: &str) -> Awaited {
+    Awaited { names: name.into(), ..Awaited::default() }
+}
+
 fn order(name: &str, text: &str) -> OrderFile {
-    OrderFile { name: name.into(), bytes: text.into(), units: Vec::new(), sequence: None, warnings: Vec::new() }
+    OrderFile { name: name.into(), bytes: text.into(), ..OrderFile::default() }
 }
 
 // ------------------------------------------------------------------------------------------------------- exports
@@ -331,16 +335,16 @@ fn a_staged_file_that_is_gone_was_revealed_before_and_one_that_is_there_was_not(
     let shop = Shop::new();
     shop.epos.stage(&order("o1.csv", "text")).unwrap();
     let shop = shop.restarted();
-    assert_eq!(shop.epos.reveal("o1.csv").unwrap(), Revealed::Now, "it was still in staging");
+    assert_eq!(shop.epos.reveal(&"o1.csv".into()).unwrap(), Revealed::Now, "it was still in staging");
     fs::remove_file(shop.path("import/o1.csv")).unwrap();
     let shop = shop.restarted();
-    assert_eq!(shop.epos.reveal("o1.csv").unwrap(), Revealed::Before, "the till has had it");
+    assert_eq!(shop.epos.reveal(&"o1.csv".into()).unwrap(), Revealed::Before, "the till has had it");
     assert!(shop.names("import").is_empty());
     // A folder that is not the right one proves nothing about what was revealed.
     shop.epos.stage(&order("o2.csv", "text")).unwrap();
     replug(&shop.path("import"), &shop.path("unplugged"));
     fs::create_dir(shop.path("import")).unwrap();
-    assert_eq!(shop.epos.reveal("o2.csv").unwrap_err().class, FailureClass::Transient);
+    assert_eq!(shop.epos.reveal(&"o2.csv".into()).unwrap_err().class, FailureClass::Transient);
 }
 
 #[test]
@@ -359,16 +363,16 @@ fn a_publication_that_failed_half_way_is_never_taken_for_a_consumed_one() {
 fn a_withdrawal_that_was_not_remembered_is_told_again_but_never_of_a_later_file() {
     let shop = Shop::new();
     publish(&shop.epos, &order("o1.csv", "text")).unwrap();
-    shop.epos.withdraw("o1.csv").unwrap();
+    shop.epos.withdraw(&"o1.csv".into()).unwrap();
     let shop = shop.restarted();
-    assert_eq!(shop.epos.withdraw("o1.csv").unwrap(), Withdrawal::Withdrawn);
+    assert_eq!(shop.epos.withdraw(&"o1.csv".into()).unwrap(), Withdrawal::Withdrawn);
     assert_eq!(fs::metadata(shop.path("import/.tillbridge/o1.csv.withdrawn")).unwrap().len(), 0);
     publish(&shop.epos, &order("o1.csv", "text")).unwrap();
     fs::remove_file(shop.path("import/o1.csv")).unwrap();
-    assert_eq!(shop.epos.withdraw("o1.csv").unwrap(), Withdrawal::Gone);
+    assert_eq!(shop.epos.withdraw(&"o1.csv".into()).unwrap(), Withdrawal::Gone);
     // Pruning goes by the age of files, and takes neither the mark nor what is staged.
     publish(&shop.epos, &order("o2.csv", "text")).unwrap();
-    shop.epos.withdraw("o2.csv").unwrap();
+    shop.epos.withdraw(&"o2.csv".into()).unwrap();
     shop.epos.stage(&order("o3.csv", "text")).unwrap();
     let later = Timestamp::MAX;
     assert_eq!(shop.epos.prune(later, 30).unwrap(), 1);
@@ -379,9 +383,9 @@ fn a_withdrawal_that_was_not_remembered_is_told_again_but_never_of_a_later_file(
 fn a_withdrawn_order_is_away_and_may_come_back() {
     let shop = Shop::new();
     publish(&shop.epos, &order("o1.csv", "text")).unwrap();
-    assert_eq!(shop.epos.withdraw("o1.csv").unwrap(), Withdrawal::Withdrawn);
+    assert_eq!(shop.epos.withdraw(&"o1.csv".into()).unwrap(), Withdrawal::Withdrawn);
     assert!(shop.names("import").is_empty());
-    assert_eq!(shop.epos.withdraw("never.csv").unwrap(), Withdrawal::Gone);
+    assert_eq!(shop.epos.withdraw(&"never.csv".into()).unwrap(), Withdrawal::Gone);
     assert_eq!(publish(&shop.epos, &order("o1.csv", "text")).unwrap(), Revealed::Now);
     assert_eq!(shop.names("import/.tillbridge"), ["folder-id"]);
 }
@@ -390,12 +394,12 @@ fn a_withdrawn_order_is_away_and_may_come_back() {
 fn a_staged_file_that_is_called_off_is_gone_and_one_that_was_revealed_is_not_claimed_to_be() {
     let shop = Shop::new();
     shop.epos.stage(&order("o1.csv", "text")).unwrap();
-    assert!(shop.epos.unstage("o1.csv").unwrap());
-    assert!(shop.epos.unstage("o1.csv").unwrap(), "a crash before it was noted leads to the same answer");
+    assert!(shop.epos.unstage(&"o1.csv".into()).unwrap());
+    assert!(shop.epos.unstage(&"o1.csv".into()).unwrap(), "a crash before it was noted leads to the same answer");
     assert!(shop.names("import").is_empty());
     assert_eq!(fs::read(shop.path("import/.tillbridge/o1.csv.withdrawn")).unwrap(), b"", "no customer's data stay");
     assert_eq!(publish(&shop.epos, &order("o1.csv", "text")).unwrap(), Revealed::Now, "it may come back");
-    assert!(!shop.epos.unstage("o1.csv").unwrap());
+    assert!(!shop.epos.unstage(&"o1.csv".into()).unwrap());
     assert_eq!(shop.names("import"), ["o1.csv"]);
 }
 
@@ -425,7 +429,7 @@ fn a_till_that_deletes_at_once_is_still_seen_to_have_taken_the_order() {
     let mut tracker = EvidenceTracker::new(settings.order_gone_looks, settings.order_gone_every);
     publish(&shop.epos, &order("o1.csv", "text")).unwrap();
     fs::remove_file(shop.path("import/o1.csv")).unwrap();
-    let names = ["o1.csv".to_owned()];
+    let names = [awaited("o1.csv")];
     let mut found = |second| tracker.observe(&shop.epos.look_at_orders(&names).unwrap(), at(second));
     assert_eq!(found(0), []);
     assert_eq!(found(5)[0].outcome, Outcome::Taken { at: at(0) });
@@ -440,7 +444,7 @@ fn an_empty_folder_in_place_of_the_import_folder_is_unknown_and_not_consumed() {
     fs::create_dir(shop.path("import")).unwrap();
     let shop = shop.restarted();
     assert_eq!(shop.class_of_sign("o1.csv"), FailureClass::Transient);
-    assert_eq!(shop.epos.withdraw("o1.csv").unwrap_err().class, FailureClass::Transient);
+    assert_eq!(shop.epos.withdraw(&"o1.csv".into()).unwrap_err().class, FailureClass::Transient);
     assert_eq!(publish(&shop.epos, &order("o2.csv", "text")).unwrap_err().class, FailureClass::Transient);
     assert!(shop.names("import").is_empty(), "no order goes into a folder that is not the till's");
     fs::remove_dir(shop.path("import")).unwrap();
@@ -489,7 +493,7 @@ fn names_never_lead_out_of_the_folder() {
     let shop = Shop::new();
     for name in ["../o.csv", "a/b.csv", "", ".hidden", "c:x"] {
         assert_eq!(publish(&shop.epos, &order(name, "text")).unwrap_err().class, FailureClass::Permanent, "{name}");
-        assert!(shop.epos.withdraw(name).is_err());
+        assert!(shop.epos.withdraw(&name.into()).is_err());
     }
 }
 

@@ -16,7 +16,7 @@ use super::order_template::{Part, parts_of};
 use super::order_text::OrderText;
 use super::order_values::{Place, Values};
 use crate::domain::{OrderLine, Quantity, Sku, WebOrder};
-use crate::ports::{EposError, OrderFile};
+use crate::ports::{EposError, OrderFile, WrittenOrder};
 
 /// Writes the order file of `order`.
 pub(super) fn render(
@@ -43,7 +43,8 @@ pub(super) fn render(
     }
     let (bytes, warnings) = text.finished();
     let sequence = has_sequence(&profile.name).then_some(sequence);
-    Ok(OrderFile { name, bytes, units: units(&lines), sequence, warnings })
+    let orders = vec![WrittenOrder { order: order.id.clone(), copy, units: units(&lines) }];
+    Ok(OrderFile { name, bytes, beside: Vec::new(), orders, sequence, warnings })
 }
 
 fn units(lines: &[OrderLine]) -> Vec<(Sku, Quantity)> {

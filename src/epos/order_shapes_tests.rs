@@ -271,7 +271,7 @@ fn shipping_and_discounts_can_be_lines_that_take_no_stock() {
     };
     assert_eq!(text(&lines(""), &second), "1,1005,1,8.00,6.67\n2,CARR,1,3.95,3.29\n");
     assert_eq!(
-        render(&lines(""), &second, 1, 1).unwrap().units,
+        render(&lines(""), &second, 1, 1).unwrap().orders[0].units,
         [(crate::domain::Sku::new("1005").unwrap(), 1.into())]
     );
     assert_eq!(text(&lines(""), &first), "1,0012345,2,19.99,16.66\n2,1003,4,3.50,2.92\n3,DISC,1,-6.50,-5.42\n");

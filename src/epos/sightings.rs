@@ -12,18 +12,19 @@ use std::path::Path;
 use super::fault::of_files;
 use super::publish::Importing;
 use super::settings::EposSettings;
-use crate::ports::{EposError, Sighting, Sign};
+use crate::ports::{Awaited, EposError, Sighting, Sign};
 
 /// Looks once for all `names`.
 pub(super) fn look(
     settings: &EposSettings,
     importing: &Importing,
-    names: &[String],
+    files: &[Awaited],
 ) -> Result<Vec<Sighting>, EposError> {
-    if names.is_empty() {
+    if files.is_empty() {
         return Ok(Vec::new());
     }
-    let awaited: HashMap<String, &String> = names.iter().map(|name| (name.to_lowercase(), name)).collect();
+    let names = || files.iter().map(|file| &file.names.name);
+    let awaited: HashMap<String, &String> = names().map(|name| (name.to_lowercase(), name)).collect();
     let waiting = listed(&settings.import_folder, &awaited, Match::Exact, settings)?;
     if waiting.is_empty() {
         importing.make_sure_of_folder()?
@@ -45,7 +46,9 @@ pub(super) fn look(
             Sign::Gone
         }
     };
-    Ok(names.iter().map(|name| Sighting { name: name.clone(), sign: sign(name) }).collect())
+    let sighting =
+        |name: &String| Sighting { name: name.clone(), sign: sign(name), found_as: None, answers: Vec::new() };
+    Ok(names().map(sighting).collect())
 }
 
 /// Those of `names` that lie in the rejects folder.

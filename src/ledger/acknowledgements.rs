@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
-use super::files::OpenFile;
+use super::files::{FileOrder, OpenFile};
 use super::outbox::{READY, exists};
 use super::{Doing, Ledger, Result, micros, orders};
 use crate::domain::order::OrderEvent;
@@ -16,6 +16,7 @@ use crate::ports::{Acknowledgement, Stage};
 pub(crate) fn enqueue(
     tx: &Transaction<'_>,
     file: &OpenFile,
+    order: &FileOrder,
     stage: Stage,
     at: Timestamp,
     now: Timestamp,
@@ -24,19 +25,19 @@ pub(crate) fn enqueue(
         Stage::Consumed => "consumed",
         Stage::Rejected => "rejected",
     };
-    let key = format!("{}-{word}-{}", file.order, file.copy);
+    let key = format!("{}-{word}-{}", order.id, order.copy);
     let news = Acknowledgement {
-        order: file.order.clone(),
-        number: file.number.clone(),
+        order: order.id.clone(),
+        number: order.number.clone(),
         stage,
-        reference: file.name.clone(),
+        reference: file.names.name.clone(),
         at,
         idempotency_key: key.clone(),
     };
     let body = serde_json::to_string(&news).unwrap_or_default();
     tx.execute(
         "INSERT INTO outbox_acknowledgement (idempotency_key, order_id, body, due_since) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-        params![key, file.order.0, body, micros(now)],
+        params![key, order.id.0, body, micros(now)],
     )
     .map(|_| ())
     .doing("queue an acknowledgement")

@@ -6,15 +6,16 @@
 //! till may have taken it since; it counts as visible from the moment of staging. It is never written a second time.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Row, Transaction, params};
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::orders::{AGENT, move_order};
-use super::{Doing, Ledger, Result, acknowledgements, at_column, micros, outbox};
+use super::{Doing, Ledger, Result, at_column, micros};
 use crate::domain::OrderId;
 use crate::domain::gate::PublishedOrder;
 use crate::domain::order::OrderEvent;
-use crate::ports::{OrderFile, Stage, hex};
+use crate::ports::{Awaited, AwaitedOrder, FileNames, Marks, Purpose, hex};
 
 /// How far an order file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,29 +26,57 @@ pub enum FileState {
     Staged,
     /// Where the till looks.
     Visible,
+    /// Gone from there, without proof that the till booked it.
+    Left,
+    /// The till took it.
+    Taken,
 }
 
-/// An order file that has not come to its end.
+/// An order file, with the orders in it that are equally far.
 #[derive(Debug, Clone)]
 pub struct OpenFile {
-    /// Its name.
-    pub name: String,
-    /// The order's key.
-    pub order: OrderId,
-    /// The order's number.
-    pub number: String,
-    /// First, second … file of this order.
-    pub copy: u32,
+    /// Its names.
+    pub names: FileNames,
+    /// What it is for.
+    pub purpose: Purpose,
     /// How far it is.
     pub state: FileState,
-    /// Has its order nothing left to book?
-    pub void: bool,
     /// SHA-256 of its bytes.
     pub sha256: String,
     /// When it was planned.
     pub planned_at: Timestamp,
     /// When it became visible.
     pub visible_at: Option<Timestamp>,
+    /// When it was first seen to be gone.
+    pub left_at: Option<Timestamp>,
+    /// The till's reports as they were before it was written.
+    pub marks: Marks,
+    /// The orders, at least one.
+    pub orders: Vec<FileOrder>,
+}
+
+/// An order in an order file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileOrder {
+    /// Its key.
+    pub id: OrderId,
+    /// Its number.
+    pub number: String,
+    /// First, second … file of this order.
+    pub copy: u32,
+    /// What it was when the file was planned ([`super::plans::version_of`]).
+    pub version: String,
+    /// Has it nothing left to book?
+    pub void: bool,
+}
+
+impl OpenFile {
+    /// What is to be looked for.
+    pub fn awaited(&self) -> Awaited {
+        let order = |order: &FileOrder| AwaitedOrder { id: order.id.clone(), number: order.number.clone() };
+        let orders = self.orders.iter().map(order).collect();
+        Awaited { names: self.names.clone(), orders, marks: self.marks.clone() }
+    }
 }
 
 /// An order file, for `orders show`.
@@ -73,49 +102,6 @@ pub fn fingerprint(bytes: &[u8]) -> String {
 }
 
 impl Ledger {
-    /// The running number of this order's file, for its name: the one that it was planned with, else the next one.
-    /// It is used up only by [`Ledger::file_planned`].
-    ///
-    /// # Errors
-    /// A failure of SQLite.
-    pub fn file_sequence(&self, order: &OrderId, copy: u32) -> Result<u64> {
-        let sql = "SELECT coalesce((SELECT sequence FROM order_file_sequence WHERE order_id = ?1 AND copy = ?2),
-                     (SELECT coalesce(max(sequence), 0) + 1 FROM order_file_sequence))";
-        self.read("number an order file", |tx| {
-            let number: i64 =
-                tx.query_row(sql, params![order.0, copy], |row| row.get(0)).doing("number an order file")?;
-            Ok(number.unsigned_abs())
-        })
-    }
-
-    /// Journals a file that is about to be written. Doing so again for the same name and bytes changes nothing.
-    ///
-    /// # Errors
-    /// A failure of SQLite.
-    pub fn file_planned(&self, order: &OrderId, copy: u32, file: &OrderFile, now: Timestamp) -> Result<()> {
-        self.write("plan an order file", |tx| {
-            // What no till can have seen is planned anew under the same name.
-            let unseen = "name = ?1 AND (state = 'planned' OR (state = 'withdrawn' AND visible_at IS NULL))";
-            let of_unseen = format!("name IN (SELECT name FROM order_file WHERE {unseen})");
-            tx.execute(&format!("DELETE FROM order_file_units WHERE {of_unseen}"), [&file.name])?;
-            tx.execute(&format!("DELETE FROM order_file WHERE {unseen}"), [&file.name])?;
-            tx.execute(
-                "INSERT INTO order_file (name, order_id, copy, sha256, bytes, state, planned_at) VALUES (?1, ?2, ?3, ?4, ?5, 'planned', ?6)",
-                params![file.name, order.0, copy, fingerprint(&file.bytes), file.bytes.len() as i64, micros(now)],
-            )?;
-            if let Some(sequence) = file.sequence.and_then(|sequence| i64::try_from(sequence).ok()) {
-                let sql = "INSERT INTO order_file_sequence (sequence, order_id, copy) VALUES (?1, ?2, ?3)
-                           ON CONFLICT (order_id, copy) DO NOTHING";
-                tx.execute(sql, params![sequence, order.0, copy])?;
-            }
-            let mut insert = tx.prepare_cached("INSERT INTO order_file_units (name, sku, units) VALUES (?1, ?2, ?3)")?;
-            for (sku, units) in &file.units {
-                insert.execute(params![file.name, sku.as_str(), units.to_string()])?;
-            }
-            Ok(())
-        })
-    }
-
     /// Notes that a planned file is durable in staging.
     ///
     /// # Errors
@@ -127,7 +113,7 @@ impl Ledger {
         })
     }
 
-    /// Notes that a file is visible to the till: the order is published.
+    /// Notes that a file is visible to the till: its orders are published.
     ///
     /// # Errors
     /// A failure of SQLite, or an order in a state that forbids it.
@@ -135,62 +121,15 @@ impl Ledger {
         self.transact("note a published order", |tx| {
             tx.execute(
                 "UPDATE order_file SET state = 'visible', visible_at = ?2 WHERE name = ?1",
-                params![file.name, micros(since)],
+                params![file.names.name, micros(since)],
             )
             .doing("note a published file")?;
-            tx.execute("UPDATE web_order SET copies = max(copies, ?2) WHERE id = ?1", params![file.order.0, file.copy])
-                .doing("count an order's files")?;
-            move_order(tx, &file.order, OrderEvent::Published, Some(&file.name), AGENT, now)
-        })
-    }
-
-    /// Notes that the till took a file: the order is consumed, the store is to be told, its SKUs are due.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or an order in a state that forbids it.
-    pub fn file_taken(&self, file: &OpenFile, at: Timestamp, evidence: &str, now: Timestamp) -> Result<()> {
-        self.transact("note a taken order", |tx| {
-            end_file(tx, &file.name, "taken", at, evidence)?;
-            move_order(tx, &file.order, OrderEvent::Taken, Some(evidence), AGENT, now)?;
-            acknowledgements::enqueue(tx, file, Stage::Consumed, at, now)?;
-            outbox::mark_order_due(tx, &file.order, now)
-        })
-    }
-
-    /// Notes that the till refused a file.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or an order in a state that forbids it.
-    pub fn file_rejected(&self, file: &OpenFile, at: Timestamp, evidence: &str, now: Timestamp) -> Result<()> {
-        self.transact("note a rejected order", |tx| {
-            end_file(tx, &file.name, "rejected", at, evidence)?;
-            move_order(tx, &file.order, OrderEvent::Refused, Some(evidence), AGENT, now)?;
-            acknowledgements::enqueue(tx, file, Stage::Rejected, at, now)?;
-            outbox::mark_order_due(tx, &file.order, now)
-        })
-    }
-
-    /// Notes that a file was taken back before the till took it.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or an order in a state that forbids it.
-    pub fn file_withdrawn(&self, file: &OpenFile, now: Timestamp) -> Result<()> {
-        self.transact("note a withdrawn order", |tx| {
-            end_file(tx, &file.name, "withdrawn", now, "taken back from the import folder")?;
-            let why = "cancelled in the web store before the till took it";
-            move_order(tx, &file.order, OrderEvent::Withdrawn, Some(why), AGENT, now)
-        })
-    }
-
-    /// Notes that a file was removed from staging before the till could see it, because its order was cancelled.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or an order in a state that forbids it.
-    pub fn file_unstaged(&self, file: &OpenFile, now: Timestamp) -> Result<()> {
-        self.transact("note an order that was never shown", |tx| {
-            end_file(tx, &file.name, "withdrawn", now, "removed before the till could see it")?;
-            let why = "cancelled in the web store before the till could see it";
-            move_order(tx, &file.order, OrderEvent::Withdrawn, Some(why), AGENT, now)
+            for order in file.orders.iter().filter(|_| file.purpose == Purpose::Order) {
+                let sql = "UPDATE web_order SET copies = max(copies, ?2) WHERE id = ?1";
+                tx.execute(sql, params![order.id.0, order.copy]).doing("count an order's files")?;
+                move_order(tx, &order.id, OrderEvent::Published, Some(&file.names.name), AGENT, now)?;
+            }
+            Ok(())
         })
     }
 
@@ -211,53 +150,49 @@ impl Ledger {
     /// # Errors
     /// A failure of SQLite.
     pub fn file_superseded(&self, name: &str, now: Timestamp) -> Result<()> {
-        self.transact("end an older order file", |tx| {
-            end_file(tx, name, "withdrawn", now, "taken back, and written again on a person's word")
+        self.write("end an older order file", |tx| {
+            let evidence = "taken back, and written again on a person's word";
+            let sql = "UPDATE order_file SET state = 'withdrawn', ended_at = ?2, evidence = ?3 WHERE name = ?1";
+            tx.execute(sql, params![name, micros(now), evidence]).map(|_| ())
         })
     }
 
-    /// Files that have not come to their end, oldest first. At most one per order: the newest copy.
+    /// Files that have not come to their end, oldest first. Of an order only the newest copy.
     ///
     /// # Errors
-    /// A failure of SQLite.
+    /// A failure of SQLite, or a damaged row.
     pub fn open_files(&self) -> Result<Vec<OpenFile>> {
         self.read("list open order files", |tx| {
             let sql = format!(
-                "{OPEN} WHERE f.state IN ('planned', 'staged', 'visible') AND {NEWEST} ORDER BY f.planned_at, f.name"
+                "{OPEN} WHERE f.state IN ('planned', 'staged', 'visible', 'left') AND {NEWEST}
+                 ORDER BY f.planned_at, f.name, f.state, f.order_id"
             );
-            let mut found = tx.prepare_cached(&sql).doing("list open order files")?;
-            found.query_map([], open_file).and_then(Iterator::collect).doing("list open order files")
+            grouped(tx, &sql, params![])
         })
     }
 
     /// The newest files of orders that count as taken on this evidence since then.
     ///
     /// # Errors
-    /// A failure of SQLite.
+    /// A failure of SQLite, or a damaged row.
     pub fn taken_since(&self, since: Timestamp, evidence: &str) -> Result<Vec<OpenFile>> {
         self.read("list taken order files", |tx| {
             let sql = format!(
                 "{OPEN} WHERE f.state = 'taken' AND f.ended_at >= ?1 AND f.evidence = ?2
-                   AND o.state IN ('consumed', 'acknowledged') AND {NEWEST} ORDER BY f.ended_at, f.name"
+                   AND o.state IN ('consumed', 'acknowledged') AND {NEWEST} ORDER BY f.ended_at, f.name, f.order_id"
             );
-            let mut found = tx.prepare_cached(&sql).doing("list taken order files")?;
-            found
-                .query_map(params![micros(since), evidence], open_file)
-                .and_then(Iterator::collect)
-                .doing("list taken order files")
+            grouped(tx, &sql, params![micros(since), evidence])
         })
     }
 
     /// A staged file by its name.
     ///
     /// # Errors
-    /// A failure of SQLite.
+    /// A failure of SQLite, or a damaged row.
     pub fn staged_file(&self, name: &str) -> Result<Option<OpenFile>> {
         self.read("read an order file", |tx| {
-            let sql = format!("{OPEN} WHERE f.name = ?1 AND f.state = 'staged'");
-            tx.prepare_cached(&sql)
-                .and_then(|mut found| found.query_row([name], open_file).optional())
-                .doing("read an order file")
+            let sql = format!("{OPEN} WHERE f.name = ?1 AND f.state = 'staged' ORDER BY f.order_id");
+            Ok(grouped(tx, &sql, params![name])?.into_iter().next())
         })
     }
 
@@ -269,7 +204,8 @@ impl Ledger {
         self.read("list an order's files", |tx| {
             let mut found = tx
                 .prepare_cached(
-                    "SELECT name, state, visible_at, ended_at, evidence, sha256 FROM order_file WHERE order_id = ?1 ORDER BY copy",
+                    "SELECT name, state, visible_at, coalesce(ended_at, left_at), evidence, sha256 FROM order_file
+                     WHERE order_id = ?1 ORDER BY planned_at, copy",
                 )
                 .doing("list an order's files")?;
             let shown = found.query_map([&order.0], |row| {
@@ -302,7 +238,7 @@ pub(crate) fn unproved_in(tx: &Transaction<'_>) -> Result<Vec<PublishedOrder>> {
     let mut found = tx
         .prepare_cached(
             "SELECT o.number, coalesce(f.visible_at, f.planned_at) FROM order_file f JOIN web_order o ON o.id = f.order_id
-             WHERE f.state IN ('staged', 'visible') ORDER BY 2",
+             WHERE f.state IN ('staged', 'visible', 'left') AND f.kind = 'order' ORDER BY 2",
         )
         .doing("list unproved orders")?;
     let orders = found.query_map([], |row| {
@@ -311,37 +247,72 @@ pub(crate) fn unproved_in(tx: &Transaction<'_>) -> Result<Vec<PublishedOrder>> {
     orders.and_then(Iterator::collect).doing("list unproved orders")
 }
 
-const OPEN: &str = "SELECT f.name, f.order_id, o.number, f.copy, f.state, f.sha256, f.planned_at, f.visible_at, o.void
-     FROM order_file f JOIN web_order o ON o.id = f.order_id";
+const OPEN: &str = "SELECT f.name, f.beside, f.kind, f.state, f.sha256, f.planned_at, f.visible_at, f.left_at, f.marks,
+       f.order_id, o.number, f.copy, f.version, o.void FROM order_file f JOIN web_order o ON o.id = f.order_id";
 
 /// No later file of the same order was planned.
-const NEWEST: &str = "NOT EXISTS (SELECT 1 FROM order_file g WHERE g.order_id = f.order_id AND g.copy > f.copy)";
+const NEWEST: &str =
+    "NOT EXISTS (SELECT 1 FROM order_file g WHERE g.order_id = f.order_id AND g.kind = f.kind AND g.copy > f.copy)";
+
+/// Rows of one file that are equally far are one [`OpenFile`]; they must follow each other.
+fn grouped(tx: &Transaction<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Vec<OpenFile>> {
+    const READ: &str = "read order files";
+    let mut found = tx.prepare_cached(sql).doing(READ)?;
+    let mut rows = found.query(params).doing(READ)?;
+    let mut files: Vec<OpenFile> = Vec::new();
+    while let Some(row) = rows.next().doing(READ)? {
+        let file = open_file(row).doing(READ)?;
+        match files.last_mut() {
+            Some(last) if (&last.names.name, last.state) == (&file.names.name, file.state) => {
+                last.orders.extend(file.orders);
+            }
+            _ => files.push(file),
+        }
+    }
+    Ok(files)
+}
 
 fn open_file(row: &Row<'_>) -> rusqlite::Result<OpenFile> {
-    let state = match row.get::<_, String>(4)?.as_str() {
-        // A till that takes a file away first may refuse it later; until then it counts as taken.
-        "visible" | "taken" => FileState::Visible,
+    let state = match row.get::<_, String>(3)?.as_str() {
+        "taken" => FileState::Taken,
+        "left" => FileState::Left,
+        "visible" => FileState::Visible,
         "staged" => FileState::Staged,
         _ => FileState::Planned,
     };
+    let purpose = if row.get::<_, String>(2)? == CANCELLATION { Purpose::Cancellation } else { Purpose::Order };
+    let order = FileOrder {
+        id: OrderId(row.get(9)?),
+        number: row.get(10)?,
+        copy: row.get(11)?,
+        version: row.get(12)?,
+        void: row.get(13)?,
+    };
     Ok(OpenFile {
-        name: row.get(0)?,
-        order: OrderId(row.get(1)?),
-        number: row.get(2)?,
-        copy: row.get(3)?,
+        names: FileNames { name: row.get(0)?, beside: json_column(row, 1)? },
+        purpose,
         state,
-        sha256: row.get(5)?,
-        planned_at: at_column(row.get(6)?),
-        visible_at: row.get::<_, Option<i64>>(7)?.map(at_column),
-        void: row.get(8)?,
+        sha256: row.get(4)?,
+        planned_at: at_column(row.get(5)?),
+        visible_at: row.get::<_, Option<i64>>(6)?.map(at_column),
+        left_at: row.get::<_, Option<i64>>(7)?.map(at_column),
+        marks: json_column(row, 8)?,
+        orders: vec![order],
     })
 }
 
-fn end_file(tx: &Transaction<'_>, name: &str, state: &str, at: Timestamp, evidence: &str) -> Result<()> {
-    tx.execute(
-        "UPDATE order_file SET state = ?2, ended_at = ?3, evidence = ?4 WHERE name = ?1",
-        params![name, state, micros(at), evidence],
-    )
-    .map(|_| ())
-    .doing("note what became of an order file")
+fn json_column<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+const CANCELLATION: &str = "cancellation";
+
+pub(super) fn kind_word(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Order => "order",
+        Purpose::Cancellation => CANCELLATION,
+    }
 }

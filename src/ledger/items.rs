@@ -134,9 +134,9 @@ fn read_claims(tx: &Connection, wanted: &str, facts: &mut HashMap<Sku, ItemFacts
     let mut found = tx.prepare_cached(
         "SELECT c.sku, c.order_id, o.number, c.to_take, c.reserved, c.shipped, o.before_our_time AS early, f.ended_at, u.units
          FROM json_each(?1) w CROSS JOIN order_claim c ON c.sku = w.value JOIN web_order o ON o.id = c.order_id
-         LEFT JOIN order_file f ON f.order_id = c.order_id AND f.state = 'taken'
-           AND f.copy = (SELECT max(copy) FROM order_file g WHERE g.order_id = c.order_id)
-         LEFT JOIN order_file_units u ON u.name = f.name AND u.sku = c.sku
+         LEFT JOIN order_file f ON f.order_id = c.order_id AND f.kind = 'order' AND f.state = 'taken'
+           AND f.copy = (SELECT max(copy) FROM order_file g WHERE g.order_id = c.order_id AND g.kind = 'order')
+         LEFT JOIN order_file_units u ON u.name = f.name AND u.order_id = f.order_id AND u.sku = c.sku
          ORDER BY c.sku, o.placed_at, c.order_id",
     )?;
     let mut rows = found.query([wanted])?;

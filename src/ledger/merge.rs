@@ -279,7 +279,7 @@ fn mark_changed_due(tx: &Transaction<'_>, id: ExportId, now: Timestamp) -> rusql
     // The first condition on `ended_at` holds for the whole export and can use the index; the second is the row's own.
     tx.execute(
         &due(&format!(
-            "SELECT DISTINCT u.sku, ?2 FROM order_file f JOIN order_file_units u ON u.name = f.name
+            "SELECT DISTINCT u.sku, ?2 FROM order_file f JOIN order_file_units u ON u.name = f.name AND u.order_id = f.order_id
              JOIN stock_row r ON r.export_id = ?1 AND r.sku = u.sku
              LEFT JOIN export e ON e.state = 'admitted'
              LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = u.sku

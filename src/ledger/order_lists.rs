@@ -17,7 +17,7 @@ const TO_PUBLISH: &str = "INDEXED BY web_order_to_publish
 const TO_WITHDRAW: &str = "INDEXED BY web_order_to_withdraw
      WHERE void = 1 AND state IN ('received', 'published', 'failed', 'rejected')";
 const CANCELLED_AFTER_TAKEN: &str = "INDEXED BY web_order_cancelled_late
-     WHERE void = 1 AND state IN ('consumed', 'acknowledged') AND changed_at > ?1
+     WHERE void = 1 AND state IN ('taken-unproved', 'consumed', 'acknowledged') AND changed_at > ?1
      ORDER BY changed_at DESC, id LIMIT ?2";
 const BEFORE_START: &str = "FROM web_order INDEXED BY web_order_before_start
      WHERE state = 'received' AND void = 0 AND before_our_time = 1

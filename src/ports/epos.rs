@@ -10,9 +10,12 @@ use jiff::civil::DateTime;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::order_files::{
+    Awaited, Earlier, FileNames, Marks, OrderFile, Purpose, Revealed, Sighting, ToWrite, Withdrawal,
+};
+use crate::domain::Quantity;
 use crate::domain::retry::FailureClass;
 use crate::domain::stock::{Scope, Sequence, Timing};
-use crate::domain::{Quantity, Sku, WebOrder};
 
 /// The till system, as far as files go. Calls block; callers run them off the async threads.
 pub trait Epos: Send + Sync {
@@ -50,44 +53,64 @@ pub trait Epos: Send + Sync {
     /// When a file could not be moved. Doing it again is harmless.
     fn finish(&self, export: &SpooledExport, fate: ExportFate, now: Timestamp) -> Result<(), EposError>;
 
-    /// The bytes and the name of the order file of `order`. `copy` is 1 for the first file, 2 when asked for again;
-    /// `sequence` is its running number, for names that have one.
+    /// The file of these orders: one order, or several where [`Epos::batch_of`] says so. `sequence` is its running number,
+    /// for names that have one.
     ///
     /// # Errors
-    /// `Permanent` when the order cannot be written (no lines, a value that the till cannot take); it names order, line
+    /// `Permanent` when an order cannot be written (no lines, a value that the till cannot take); it names order, line
     /// and field.
-    fn render(&self, order: &WebOrder, copy: u32, sequence: u64) -> Result<OrderFile, EposError>;
+    fn render(&self, purpose: Purpose, orders: &[ToWrite<'_>], sequence: u64) -> Result<OrderFile, EposError>;
 
-    /// Makes an order file durable where the till does not look. Doing it again is harmless.
+    /// How many orders at most are written into one file.
+    fn batch_of(&self) -> usize;
+
+    /// Can the till be told to take back what it has booked?
+    fn takes_cancellations(&self) -> bool;
+
+    /// How long the till's reports and logs are now; empty where the till's own words are no evidence.
+    ///
+    /// # Errors
+    /// When one could not be looked at.
+    fn marks(&self) -> Result<Marks, EposError>;
+
+    /// Looks for a file of this name in the till's folders, before it is staged for the first time.
+    ///
+    /// # Errors
+    /// When a folder could not be listed; `Permanent` when a file with other content has the name.
+    fn compare(&self, file: &OrderFile) -> Result<Earlier, EposError>;
+
+    /// Makes an order file, and what goes with it, durable where the till does not look. Doing it again is harmless.
     ///
     /// # Errors
     /// When it is not known to be on the disk.
     fn stage(&self, file: &OrderFile) -> Result<(), EposError>;
 
-    /// Makes a staged file visible to the till in one step: whole, durable, never replacing another.
+    /// Makes a staged file visible to the till in one step: whole, durable, never replacing another. Where several files
+    /// go together each is one step; the till has what it needs when the last is there, and doing it again goes on.
     ///
     /// # Errors
-    /// When nothing became visible: no access, or another file has that name already.
-    fn reveal(&self, name: &str) -> Result<Revealed, EposError>;
+    /// When not all became visible: no access, or another file has that name already.
+    fn reveal(&self, names: &FileNames) -> Result<Revealed, EposError>;
 
     /// Removes a staged file for good, before the till could see it: `true`. `false`: it is not in staging, because it
     /// was revealed before. Doing it again gives the same answer.
     ///
     /// # Errors
     /// When it is unknown whether it is still in staging.
-    fn unstage(&self, name: &str) -> Result<bool, EposError>;
+    fn unstage(&self, names: &FileNames) -> Result<bool, EposError>;
 
-    /// Takes a published file away from the till again, in one atomic step.
+    /// Takes a published file away from the till again, in one atomic step. Where several files go together, the till
+    /// must not have begun with any of them.
     ///
     /// # Errors
     /// When it is unknown whether the till still has it.
-    fn withdraw(&self, name: &str) -> Result<Withdrawal, EposError>;
+    fn withdraw(&self, names: &FileNames) -> Result<Withdrawal, EposError>;
 
-    /// Looks once at the folders that tell what became of published files.
+    /// Looks once at the folders, answers and reports that tell what became of published files.
     ///
     /// # Errors
     /// When a folder could not be listed, or is not the folder that it was: then nothing is known.
-    fn look_at_orders(&self, names: &[String]) -> Result<Vec<Sighting>, EposError>;
+    fn look_at_orders(&self, awaited: &[Awaited]) -> Result<Vec<Sighting>, EposError>;
 
     /// Those of `names` that lie in the rejects folder. Nothing is concluded about the others.
     ///
@@ -295,63 +318,6 @@ impl fmt::Display for Rejection {
             None => write!(f, "{} ({})", self.text, self.reason),
         }
     }
-}
-
-/// An order file, ready to be published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderFile {
-    /// Its name, without folder.
-    pub name: String,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// Units of each SKU in it.
-    pub units: Vec<(Sku, Quantity)>,
-    /// The running number in its name, if it has one; it is used up when the file is journalled.
-    pub sequence: Option<u64>,
-    /// Remarks for a person (characters that the till's code page lacks).
-    pub warnings: Vec<String>,
-}
-
-/// How a file became visible.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Revealed {
-    /// Just now.
-    Now,
-    /// A file of that name with the same bytes lay there already.
-    Already,
-    /// It is not in staging: it was revealed before (and the till may have taken it since).
-    Before,
-}
-
-/// What became of taking a file away again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Withdrawal {
-    /// The till can no longer see it.
-    Withdrawn,
-    /// It was not there any more: the till may have it.
-    Gone,
-}
-
-/// Where a published file is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sighting {
-    /// The file's name.
-    pub name: String,
-    /// What its whereabouts say.
-    pub sign: Sign,
-}
-
-/// What the whereabouts of an order file say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
-    /// Still in the import folder.
-    Waiting,
-    /// In the rejects folder.
-    Rejected,
-    /// In the folder for what the till has done: taken.
-    MovedToDone,
-    /// In none of them.
-    Gone,
 }
 
 /// A failure on the till's side.

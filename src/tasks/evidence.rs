@@ -78,7 +78,7 @@ impl EvidenceTracker {
         let proved = |outcome, evidence| Some(Finding { name: sighting.name.clone(), outcome, evidence });
         match sighting.sign {
             Sign::Rejected => proved(Outcome::Rejected { at: now }, REFUSED),
-            Sign::MovedToDone => proved(Outcome::Taken { at: now }, "moved to the done folder"),
+            Sign::MovedToDone | Sign::Renamed => proved(Outcome::Taken { at: now }, "moved to the done folder"),
             Sign::Waiting => {
                 self.gone.remove(&sighting.name);
                 None
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn seen(sign: Sign) -> Vec<Sighting> {
-        vec![Sighting { name: "order_1.csv".into(), sign }]
+        vec![Sighting { name: "order_1.csv".into(), sign, found_as: None, answers: Vec::new() }]
     }
 
     fn tracker() -> EvidenceTracker {

@@ -20,7 +20,7 @@ use tillbridge::demo::server::StoreServer;
 use tillbridge::demo::store_api::{self, Store, StoreBooks};
 use tillbridge::demo::till::{Habits, SimulatedTill};
 use tillbridge::demo::{TOKEN, seed};
-use tillbridge::domain::{OrderState, Quantity, WebOrder};
+use tillbridge::domain::{OrderState, Quantity};
 use tillbridge::epos::FolderEpos;
 use tillbridge::ledger::Ledger;
 use tillbridge::ledger::exports::ExportState;
@@ -103,8 +103,20 @@ impl Epos for MortalEpos {
     fn finish(&self, export: &SpooledExport, fate: ExportFate<'_>, now: jiff::Timestamp) -> Result<(), EposError> {
         self.inner.finish(export, fate, now)
     }
-    fn render(&self, order: &WebOrder, copy: u32, sequence: u64) -> Result<OrderFile, EposError> {
-        self.inner.render(order, copy, sequence)
+    fn render(&self, purpose: Purpose, orders: &[ToWrite<'_>], sequence: u64) -> Result<OrderFile, EposError> {
+        self.inner.render(purpose, orders, sequence)
+    }
+    fn batch_of(&self) -> usize {
+        self.inner.batch_of()
+    }
+    fn takes_cancellations(&self) -> bool {
+        self.inner.takes_cancellations()
+    }
+    fn marks(&self) -> Result<Marks, EposError> {
+        self.inner.marks()
+    }
+    fn compare(&self, file: &OrderFile) -> Result<Earlier, EposError> {
+        self.inner.compare(file)
     }
     fn stage(&self, file: &OrderFile) -> Result<(), EposError> {
         self.pass(Step::BeforeStage)?;
@@ -112,20 +124,20 @@ impl Epos for MortalEpos {
         self.inner.stage(file)?;
         self.pass(Step::AfterStage)
     }
-    fn reveal(&self, name: &str) -> Result<Revealed, EposError> {
+    fn reveal(&self, names: &FileNames) -> Result<Revealed, EposError> {
         self.pass(Step::BeforeReveal)?;
-        let revealed = self.inner.reveal(name)?;
+        let revealed = self.inner.reveal(names)?;
         self.pass(Step::AfterReveal)?;
         Ok(revealed)
     }
-    fn unstage(&self, name: &str) -> Result<bool, EposError> {
-        self.inner.unstage(name)
+    fn unstage(&self, names: &FileNames) -> Result<bool, EposError> {
+        self.inner.unstage(names)
     }
-    fn withdraw(&self, name: &str) -> Result<Withdrawal, EposError> {
-        self.inner.withdraw(name)
+    fn withdraw(&self, names: &FileNames) -> Result<Withdrawal, EposError> {
+        self.inner.withdraw(names)
     }
-    fn look_at_orders(&self, names: &[String]) -> Result<Vec<Sighting>, EposError> {
-        self.inner.look_at_orders(names)
+    fn look_at_orders(&self, awaited: &[Awaited]) -> Result<Vec<Sighting>, EposError> {
+        self.inner.look_at_orders(awaited)
     }
     fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
         self.inner.look_for_refused(names)

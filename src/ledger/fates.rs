@@ -1,0 +1,107 @@
+//! What became of order files: taken, refused, taken back.
+//!
+//! Promises: an order, its file, the news for the store and the SKUs that are due move in one transaction.
+
+use jiff::Timestamp;
+use rusqlite::{Transaction, params};
+
+use super::files::{FileOrder, OpenFile};
+use super::orders::{AGENT, move_order};
+use super::{Doing, Ledger, Result, acknowledgements, micros, outbox};
+use crate::domain::order::OrderEvent;
+use crate::ports::Stage;
+
+impl Ledger {
+    /// Notes that the till took an order: it is consumed, the store is to be told, its SKUs are due.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or an order in a state that forbids it.
+    pub fn order_taken(
+        &self,
+        file: &OpenFile,
+        order: &FileOrder,
+        at: Timestamp,
+        evidence: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.transact("note a taken order", |tx| {
+            end_file(tx, file, order, "taken", at, evidence)?;
+            move_order(tx, &order.id, OrderEvent::Taken, Some(evidence), AGENT, now)?;
+            acknowledgements::enqueue(tx, file, order, Stage::Consumed, at, now)?;
+            outbox::mark_order_due(tx, &order.id, now)
+        })
+    }
+
+    /// Notes that the till refused an order.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or an order in a state that forbids it.
+    pub fn order_rejected(
+        &self,
+        file: &OpenFile,
+        order: &FileOrder,
+        at: Timestamp,
+        evidence: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.transact("note a rejected order", |tx| {
+            end_file(tx, file, order, "rejected", at, evidence)?;
+            move_order(tx, &order.id, OrderEvent::Refused, Some(evidence), AGENT, now)?;
+            acknowledgements::enqueue(tx, file, order, Stage::Rejected, at, now)?;
+            outbox::mark_order_due(tx, &order.id, now)
+        })
+    }
+
+    /// Notes that a file was taken back before the till took it. Orders in it that were not cancelled are written anew.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or an order in a state that forbids it.
+    pub fn file_withdrawn(&self, file: &OpenFile, now: Timestamp) -> Result<()> {
+        self.transact("note a withdrawn order", |tx| {
+            for order in &file.orders {
+                end_file(tx, file, order, "withdrawn", now, "taken back from the import folder")?;
+                let (event, why) = if order.void {
+                    (OrderEvent::Withdrawn, "cancelled in the web store before the till took it")
+                } else {
+                    (OrderEvent::TakenBack, "taken back before the till took it, to be written anew")
+                };
+                move_order(tx, &order.id, event, Some(why), AGENT, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Notes that a file was removed from staging before the till could see it, because an order in it was cancelled.
+    /// Orders in it that were not cancelled are planned anew.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or an order in a state that forbids it.
+    pub fn file_unstaged(&self, file: &OpenFile, now: Timestamp) -> Result<()> {
+        self.transact("note an order that was never shown", |tx| {
+            for order in &file.orders {
+                end_file(tx, file, order, "withdrawn", now, "removed before the till could see it")?;
+                if order.void {
+                    let why = "cancelled in the web store before the till could see it";
+                    move_order(tx, &order.id, OrderEvent::Withdrawn, Some(why), AGENT, now)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn end_file(
+    tx: &Transaction<'_>,
+    file: &OpenFile,
+    order: &FileOrder,
+    state: &str,
+    at: Timestamp,
+    evidence: &str,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE order_file SET state = ?3, ended_at = ?4, evidence = ?5 WHERE name = ?1 AND order_id = ?2",
+        params![file.names.name, order.id.0, state, micros(at), evidence],
+    )
+    .map(|_| ())
+    .doing("note what became of an order file")
+}
