@@ -127,7 +127,7 @@ fn an_export_waits_for_the_file_that_proves_it_whole_and_the_two_go_together() {
     shop.write("export/stock.csv", "SKU,Qty\nA,1\n");
     assert!(shop.settled().is_empty());
     let look = shop.epos.look_for_exports(at(30)).unwrap();
-    assert!(look.unsettled[0].1.contains("stock_control.csv"), "{look:?}");
+    assert!(look.unsettled[0].reason.contains("stock_control.csv"), "{look:?}");
     shop.write("export/stock_control.csv", "ROWS,2\n");
     let settled = shop.settled();
     assert_eq!(settled.len(), 1, "the control file is no export, though it is named like one");
@@ -421,8 +421,7 @@ fn whereabouts_are_told_what_waits_waits_and_then_a_refusal_wins() {
 #[test]
 fn a_till_that_deletes_at_once_is_still_seen_to_have_taken_the_order() {
     let shop = Shop::new();
-    let settings = shop.epos.settings();
-    let mut tracker = EvidenceTracker::new(settings.order_gone_looks, settings.order_gone_every);
+    let mut tracker = EvidenceTracker::new(&shop.epos.pace());
     publish(&shop.epos, &order("o1.csv", "text")).unwrap();
     fs::remove_file(shop.path("import/o1.csv")).unwrap();
     let names = ["o1.csv".to_owned()];
@@ -524,7 +523,7 @@ fn settings_that_cannot_work_name_the_key() {
     assert!(problem(&|s| s.done_folder = Some("done".into())).starts_with("epos.done_folder"));
     assert!(problem(&|s| s.staging_folder = Some(import.clone())).starts_with("epos.staging_folder"));
     assert!(problem(&|s| s.export_files.clear()).starts_with("epos.export_files"));
-    assert!(problem(&|s| s.settle_looks = 1).starts_with("epos.settle_looks"));
+    assert!(problem(&|s| s.settle_looks = Some(1)).starts_with("epos.settle_looks"));
     assert!(problem(&|s| s.time_zone = Some("Mars".into())).starts_with("epos.time_zone"));
     let pattern = Some("%Y%m%d_%H%M.csv".to_owned());
     let named = AsOf { from: AsOfFrom::Name, pattern };

@@ -90,6 +90,9 @@ impl Epos for MortalEpos {
     fn last_look(&self) -> Option<jiff::Timestamp> {
         self.inner.last_look()
     }
+    fn pace(&self) -> Pace {
+        self.inner.pace()
+    }
     fn set_aside(&self, export: &SettledExport) {
         self.inner.set_aside(export);
     }
