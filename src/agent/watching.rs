@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::epos::volume::{FileId, folder_identity};
+use crate::epos::volume::{FileId, FolderKind, folder_identity};
 use crate::epos::{FolderEpos, FolderWatcher, Hint, WatchError};
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::tasks::{Shop, chain};
@@ -87,7 +87,13 @@ fn begin(shop: &Arc<Shop>, epos: &Arc<FolderEpos>) -> Result<FolderWatcher, Watc
 /// Which folders they are; `None` when one of them cannot be told from another.
 fn identities(epos: &FolderEpos) -> Option<Vec<FileId>> {
     let settings = epos.settings();
-    [&settings.export_folder, &settings.import_folder].iter().map(|folder| folder_identity(folder)).collect()
+    match epos.kind() {
+        FolderKind::Local => {
+            [&settings.export_folder, &settings.import_folder].iter().map(|folder| folder_identity(folder)).collect()
+        }
+        // On a share a folder's number may be made up, and another one at the next look.
+        FolderKind::Share => None,
+    }
 }
 
 fn report_unwatched(shop: &Shop, error: Option<&WatchError>) {

@@ -15,7 +15,7 @@ use super::order_file::render;
 use super::profile::{AsOfFrom, StockProfile};
 use super::profile_check::CheckedProfile;
 use super::publish::Importing;
-use super::settings::{EposSettings, SettingsError, Watch};
+use super::settings::{EposSettings, SettingsError};
 use super::settle::{SettleRules, SettleTracker};
 use super::spool::{Spool, spooled_companion};
 use super::stock_export::{ExportFile, read_export};
@@ -99,7 +99,7 @@ impl FolderEpos {
 
     /// Tries what the agent will need of the folders, one line each. Writes nothing where the till looks.
     pub fn check_folders(&self) -> Vec<CheckLine> {
-        checks::check_folders(&self.settings, self.spool.private_folder())
+        checks::check_folders(&self.settings, self.look_at_kind(), self.spool.private_folder())
     }
 
     /// Removes copies in archive, quarantine and spool that are older than `keep_days`. Returns how many files went.
@@ -122,11 +122,7 @@ impl FolderEpos {
 
     /// Is the system to be asked to tell of changes?
     pub fn wants_watch(&self) -> bool {
-        match self.settings.watch {
-            Watch::Off => false,
-            Watch::Native => true,
-            Watch::Auto => self.kind() == FolderKind::Local,
-        }
+        self.settings.asks_to_be_told(self.kind())
     }
 
     /// The system is asked from now on to tell of changes (`true`), or not any more.

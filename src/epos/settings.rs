@@ -220,6 +220,15 @@ impl EposSettings {
         }
     }
 
+    /// Is the system to be asked to tell of changes in folders of this kind?
+    pub(super) fn asks_to_be_told(&self, kind: FolderKind) -> bool {
+        match self.watch {
+            Watch::Off => false,
+            Watch::Native => true,
+            Watch::Auto => kind == FolderKind::Local,
+        }
+    }
+
     /// Is this the name of an export?
     pub(super) fn is_export_name(&self, name: &str) -> bool {
         self.export_files.iter().any(|pattern| matches(pattern, name)) || self.is_delta_name(name)

@@ -125,6 +125,14 @@ pub fn open_for_reading(path: &Path) -> io::Result<File> {
     os::open_for_reading(path)
 }
 
+/// Would the system let us delete in this folder? Nothing is tried; where it does not say beforehand, it would.
+///
+/// # Errors
+/// The reason why not.
+pub fn may_change(folder: &Path) -> io::Result<()> {
+    os::may_change(folder)
+}
+
 /// Empties a file of ours; a link that someone put in its place is not followed.
 ///
 /// # Errors
@@ -283,6 +291,11 @@ mod os {
         None
     }
 
+    pub(super) fn may_change(folder: &Path) -> io::Result<()> {
+        use rustix::fs::{Access, access};
+        Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
+    }
+
     pub(super) fn empty(path: &Path) -> io::Result<()> {
         use std::os::unix::fs::OpenOptionsExt;
         let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
@@ -357,6 +370,10 @@ mod os {
     pub(super) fn share_behind_letter(path: &Path) -> Option<String> {
         let root = drive_root(path.to_str()?)?;
         share_of(Path::new(&root).canonicalize().ok()?.to_str()?)
+    }
+
+    pub(super) fn may_change(folder: &Path) -> io::Result<()> {
+        std::fs::metadata(folder).map(|_| ())
     }
 
     pub(super) fn empty(path: &Path) -> io::Result<()> {
