@@ -23,7 +23,7 @@ pub(super) fn look(
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let awaited: HashMap<String, &String> = names.iter().map(|name| (name.to_lowercase(), name)).collect();
+    let awaited: HashMap<String, &String> = names.iter().map(|name| (key(name), name)).collect();
     let waiting = listed(&settings.import_folder, &awaited, Match::Exact, settings)?;
     if waiting.is_empty() {
         importing.make_sure_of_folder()?
@@ -33,7 +33,7 @@ pub(super) fn look(
     let done = optional(settings.done_folder.as_deref(), &awaited, settings)?;
     let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings)?;
     let sign = |name: &String| {
-        let key = name.to_lowercase();
+        let key = key(name);
         // What still waits was not taken, whatever an earlier file of that name left elsewhere.
         if waiting.contains(&key) {
             Sign::Waiting
@@ -53,9 +53,19 @@ pub(super) fn refused(settings: &EposSettings, names: &[String]) -> Result<Vec<S
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let awaited: HashMap<String, &String> = names.iter().map(|name| (name.to_lowercase(), name)).collect();
+    let awaited: HashMap<String, &String> = names.iter().map(|name| (key(name), name)).collect();
     let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings)?;
-    Ok(names.iter().filter(|name| rejected.contains(&name.to_lowercase())).cloned().collect())
+    Ok(names.iter().filter(|name| rejected.contains(&key(name))).cloned().collect())
+}
+
+/// What stands for a name when names are compared: volumes change the case of letters, and take é for e with an accent
+/// of its own. In doubt a file is ours, and waits.
+fn key(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    let plain: String = name.chars().map(|c| deunicode::deunicode_char(c).unwrap_or_default()).collect();
+    plain.to_lowercase()
 }
 
 /// How a name in a folder counts as that of an order file.
@@ -74,7 +84,7 @@ fn optional(
     folder.map_or_else(|| Ok(HashSet::new()), |folder| listed(folder, awaited, Match::WithExtension, settings))
 }
 
-/// The awaited names that the folder shows, in lower case.
+/// The awaited names that the folder shows, by their [`key`].
 fn listed(
     folder: &Path,
     awaited: &HashMap<String, &String>,
@@ -94,8 +104,8 @@ fn listed(
     };
     let mut found = HashSet::new();
     for entry in entries {
-        let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
-        found.extend(awaited_name(&name.to_lowercase(), awaited, how));
+        let name = entry.map_err(failed)?.file_name();
+        found.extend(awaited_name(&key(&name.to_string_lossy()), awaited, how));
     }
     Ok(found)
 }
