@@ -39,6 +39,7 @@ pub mod order_profiles;
 mod order_template;
 mod order_text;
 mod order_values;
+mod places;
 pub mod profile;
 mod profile_check;
 mod profile_words;

@@ -35,8 +35,8 @@ use tillbridge::ledger::Ledger;
 use tillbridge::ledger::exports::ExportState;
 use tillbridge::ports::{Epos, OrderFile, Revealed, Sign};
 
-/// Exports of which no event tells; each is two changes at least.
-const UNANNOUNCED_EXPORTS: u32 = 3;
+/// Exports of which no event tells: three are enough, and the first may come before the agent listens.
+const UNANNOUNCED_EXPORTS: u32 = 5;
 /// Order files in the test with a reader that does not pause.
 const FILES: usize = 40;
 
@@ -136,12 +136,15 @@ async fn on_a_real_share_the_rules_hold_and_a_share_that_is_lost_proves_nothing(
     assert_eq!((shop.last_export(), shop.sellable("1001")), (ExportState::Admitted, 7.into()));
 }
 
-fn epos_on(share: &Path, private: &Path) -> FolderEpos {
+fn settings_on(share: &Path) -> EposSettings {
     let mut profile = StockProfile::default();
     profile.columns.sku = Some(tillbridge::epos::profile::Column::Name("SKU".into()));
     profile.columns.quantity = Some(tillbridge::epos::profile::Column::Name("Qty".into()));
-    let settings = EposSettings::new(share.join("export"), share.join("import"), profile);
-    FolderEpos::new(settings, private.to_owned()).unwrap()
+    EposSettings::new(share.join("export"), share.join("import"), profile)
+}
+
+fn epos_on(share: &Path, private: &Path) -> FolderEpos {
+    FolderEpos::new(settings_on(share), private.to_owned()).unwrap()
 }
 
 fn order(name: &str, bytes: Vec<u8>) -> OrderFile {
@@ -291,6 +294,32 @@ fn a_disk_that_is_full_while_publishing_leaves_nothing_visible_and_goes_on_once_
     epos.stage(&large).unwrap();
     assert_eq!(epos.reveal("large.csv").unwrap(), Revealed::Now);
     assert_eq!(fs::read(import.join("large.csv")).unwrap(), large.bytes);
+}
+
+#[test]
+#[ignore = "needs the right to mount; tests/run has it"]
+fn a_rejects_folder_whose_volume_is_not_mounted_proves_nothing_about_orders() {
+    let (folder, private) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let at = |name: &str| folder.path().join(name);
+    for name in ["export", "import", "rejects"] {
+        fs::create_dir(at(name)).unwrap();
+    }
+    let Some(disk) = Mounted::small_disk(&at("rejects"), "1m") else { return };
+    let settings = EposSettings { rejects_folder: Some(at("rejects")), ..settings_on(folder.path()) };
+    let epos = FolderEpos::new(settings, private.path().to_owned()).unwrap();
+    epos.stage(&order("o1.csv", b"text".to_vec())).unwrap();
+    epos.reveal("o1.csv").unwrap();
+    let names = ["o1.csv".to_owned()];
+    assert_eq!(epos.look_at_orders(&names).unwrap()[0].sign, Sign::Waiting);
+    // The till refuses it, and then the volume is gone: what lies there now is the empty folder under it.
+    fs::remove_file(at("import").join("o1.csv")).unwrap();
+    drop(disk);
+    let error = epos.look_at_orders(&names).unwrap_err();
+    assert!(error.what.contains("rejects") && error.what.contains("is the share connected?"), "{error}");
+    assert!(epos.look_for_refused(&names).is_err());
+    let Some(_disk) = Mounted::small_disk(&at("rejects"), "1m") else { return };
+    fs::write(at("rejects").join("o1.csv.err"), "text").unwrap();
+    assert_eq!(epos.look_at_orders(&names).unwrap()[0].sign, Sign::Rejected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

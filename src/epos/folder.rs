@@ -282,7 +282,7 @@ impl Epos for FolderEpos {
     }
 
     fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
-        sightings::refused(&self.settings, names)
+        sightings::refused(&self.settings, &self.importing, names)
     }
 }
 

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::fault::{for_now, lasting, of_files, passing};
+use super::places::Places;
 use super::settings::EposSettings;
 use super::spool::{made, prune_files, write_synced};
 use super::volume::{
@@ -40,6 +41,8 @@ pub(super) struct Importing {
     staging_is_inside: bool,
     /// Our copy of the mark.
     known_mark: PathBuf,
+    /// Where the folders lie into which the till moves order files.
+    pub(super) places: Places,
 }
 
 impl Importing {
@@ -49,6 +52,7 @@ impl Importing {
             staging: settings.staging(),
             staging_is_inside: settings.staging_is_inside(),
             known_mark: private.join(MARK),
+            places: Places::new(private, &settings.import_folder),
         }
     }
 
@@ -191,6 +195,7 @@ impl Importing {
 
     /// Marks the import folder as the right one.
     pub(super) fn accept(&self) -> Result<(), EposError> {
+        self.places.accept()?;
         if !self.import.is_dir() {
             let shown = self.import.display();
             return Err(for_now(format!("the import folder {shown} is not there; is the share connected?")));

@@ -29,8 +29,8 @@ pub(super) struct Observation {
     pub(super) bytes: u64,
     pub(super) modified: Option<Timestamp>,
     pub(super) id: Option<FileId>,
-    /// The file beside it that proves it whole.
-    pub(super) companion: Option<Companion>,
+    /// The file beside it that proves it whole. Few have one, and there may be 100,000 files.
+    pub(super) companion: Option<Box<Companion>>,
 }
 
 impl Observation {
@@ -157,8 +157,8 @@ impl SettleTracker {
     pub(super) fn set_aside(&mut self, export: &SettledExport) {
         if let Some(file) = self.files.get_mut(&export.name)
             && file.observation.as_ref().is_some_and(|seen| {
-                (seen.bytes, seen.modified, &seen.companion)
-                    == (export.bytes, export.timing.modified, &export.companion)
+                (seen.bytes, seen.modified, seen.companion.as_deref())
+                    == (export.bytes, export.timing.modified, export.companion.as_ref())
             })
         {
             file.set_aside = true;
@@ -317,7 +317,7 @@ impl Watched {
             last_absent: self.last_absent,
             modified: observation.modified,
         };
-        let companion = observation.companion.clone();
+        let companion = observation.companion.as_deref().cloned();
         SettledExport { name: name.to_owned(), bytes: observation.bytes, timing, companion }
     }
 }
@@ -407,7 +407,7 @@ mod tests {
     fn an_export_whose_control_file_comes_or_changes_later_is_not_younger_for_it() {
         let beside = |bytes| Companion { name: "a.ok".into(), bytes, modified: Some(at(1)) };
         let with = |bytes| match of(5) {
-            Seen::Observed(seen) => Seen::Observed(Observation { companion: Some(beside(bytes)), ..seen }),
+            Seen::Observed(seen) => Seen::Observed(Observation { companion: Some(Box::new(beside(bytes))), ..seen }),
             other => other,
         };
         let mut tracker = SettleTracker::default();

@@ -30,8 +30,8 @@ pub(super) fn look(
     } else {
         importing.is_proven_right()?
     }
-    let done = optional(settings.done_folder.as_deref(), &awaited, settings)?;
-    let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings)?;
+    let done = optional(settings.done_folder.as_deref(), &awaited, settings, importing)?;
+    let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings, importing)?;
     let sign = |name: &String| {
         let key = key(name);
         // What still waits was not taken, whatever an earlier file of that name left elsewhere.
@@ -49,12 +49,16 @@ pub(super) fn look(
 }
 
 /// Those of `names` that lie in the rejects folder.
-pub(super) fn refused(settings: &EposSettings, names: &[String]) -> Result<Vec<String>, EposError> {
+pub(super) fn refused(
+    settings: &EposSettings,
+    importing: &Importing,
+    names: &[String],
+) -> Result<Vec<String>, EposError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let awaited: HashMap<String, &String> = names.iter().map(|name| (key(name), name)).collect();
-    let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings)?;
+    let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings, importing)?;
     Ok(names.iter().filter(|name| rejected.contains(&key(name))).cloned().collect())
 }
 
@@ -80,8 +84,15 @@ fn optional(
     folder: Option<&Path>,
     awaited: &HashMap<String, &String>,
     settings: &EposSettings,
+    importing: &Importing,
 ) -> Result<HashSet<String>, EposError> {
-    folder.map_or_else(|| Ok(HashSet::new()), |folder| listed(folder, awaited, Match::WithExtension, settings))
+    let Some(folder) = folder else { return Ok(HashSet::new()) };
+    let found = listed(folder, awaited, Match::WithExtension, settings)?;
+    // Inside the import folder it is where that is; it need not be there yet.
+    if !is_inside(folder, settings) {
+        importing.places.make_sure_of(folder)?;
+    }
+    Ok(found)
 }
 
 /// The awaited names that the folder shows, by their [`key`].

@@ -52,51 +52,49 @@ pub(super) struct Sweep<'s> {
 impl Sweep<'_> {
     /// Lists the export folder and looks at each export in it.
     pub(super) fn observe(&self) -> Result<Listing, EposError> {
-        let mut listing = Listing::default();
-        let exports = self.exports(&mut listing.unfit)?;
-        // A control file may well have the name of an export.
-        let companions: HashSet<String> = exports.iter().filter_map(|export| export.companion.clone()).collect();
-        for export in exports.into_iter().filter(|export| !companions.contains(&export.name)) {
-            if !self.told.contains(&export.name) && self.tracker.may_rest(&export.name, export.number, self.now) {
-                listing.files.push((export.name, Seen::Resting));
-                continue;
-            }
-            listing.looked_at += 1;
-            if let Some(seen) = self.look_at(&export) {
-                listing.files.push((export.name, seen));
-            }
-        }
-        Ok(listing)
-    }
-
-    fn exports(&self, unfit: &mut Vec<Unsettled>) -> Result<Vec<Entry>, EposError> {
         let folder = &self.settings.export_folder;
         let failed = |source| {
             let shown = folder.display();
             of_files(format!("cannot list the export folder {shown}; is it there, and may the agent read it?"), source)
         };
-        let mut exports = Vec::new();
+        let (mut listing, mut companions) = (Listing::default(), HashSet::new());
         for entry in fs::read_dir(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let file_name = entry.file_name();
-            let name = match file_name.to_str() {
-                Some(name) if self.settings.is_export_name(name) => name.to_owned(),
-                Some(_) => continue,
-                None => {
-                    unfit.extend(self.no_text(&file_name.to_string_lossy()));
-                    continue;
-                }
-            };
-            let kind = entry.file_type().map_err(failed)?;
-            if kind.is_file() {
-                let shown = if LISTINGS_SHOW_ALL { entry.metadata().ok() } else { None };
-                let companion = self.settings.companion_of(&name);
-                exports.push(Entry { name, companion, number: number_in_listing(&entry), shown });
+            let Some(export) = self.export(&entry, &mut listing.unfit).map_err(failed)? else { continue };
+            if self.told.contains(&export.name) || !self.tracker.may_rest(&export.name, export.number, self.now) {
+                listing.looked_at += 1;
+                let seen = self.look_at(&export);
+                companions.extend(export.companion);
+                listing.files.extend(seen.map(|seen| (export.name, seen)));
             } else {
-                unfit.extend(no_file(name, kind));
+                companions.extend(export.companion);
+                listing.files.push((export.name, Seen::Resting));
             }
         }
-        Ok(exports)
+        // A control file may well have the name of an export.
+        listing.files.retain(|(name, _)| !companions.contains(name));
+        Ok(listing)
+    }
+
+    /// What the listing shows of an export; `None` for what is none.
+    fn export(&self, entry: &fs::DirEntry, unfit: &mut Vec<Unsettled>) -> io::Result<Option<Entry>> {
+        let file_name = entry.file_name();
+        let name = match file_name.to_str() {
+            Some(name) if self.settings.is_export_name(name) => name.to_owned(),
+            Some(_) => return Ok(None),
+            None => {
+                unfit.extend(self.no_text(&file_name.to_string_lossy()));
+                return Ok(None);
+            }
+        };
+        let kind = entry.file_type()?;
+        if !kind.is_file() {
+            unfit.extend(no_file(name, kind));
+            return Ok(None);
+        }
+        let shown = if LISTINGS_SHOW_ALL { entry.metadata().ok() } else { None };
+        let companion = self.settings.companion_of(&name);
+        Ok(Some(Entry { name, companion, number: number_in_listing(entry), shown }))
     }
 
     /// A name that is no text cannot be remembered, printed or typed; it must not be passed over in silence either.
@@ -175,5 +173,5 @@ pub(super) fn observation(metadata: &fs::Metadata, kind: FolderKind, companion: 
         FolderKind::Local => identity_of(metadata),
         FolderKind::Share => None,
     };
-    Observation { bytes: metadata.len(), modified, id, companion }
+    Observation { bytes: metadata.len(), modified, id, companion: companion.map(Box::new) }
 }
