@@ -3,6 +3,7 @@
 //! Promises: a watch that ends, or whose folder was replaced or came back, is begun anew by itself; where events cannot be
 //! trusted the system is not asked; without a watch everything is found all the same, by the sweep.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,9 +26,19 @@ const RENEW_AFTER: Duration = Duration::from_secs(300);
 /// A watch that was begun.
 struct Watching {
     watcher: FolderWatcher,
-    /// The folders that it watches; `None` where the system does not tell one from another.
-    folders: Option<Vec<FileId>>,
+    folders: Vec<Which>,
     since: Instant,
+}
+
+/// Which folder lies at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// This one.
+    Known(FileId),
+    /// One that cannot be told from another.
+    Any,
+    /// None.
+    Missing,
 }
 
 /// Looks after the watch until stop.
@@ -45,6 +56,7 @@ pub(super) async fn keep_watching(shop: Arc<Shop>, epos: Arc<FolderEpos>, mut st
 
 /// The watch as it should be now.
 fn tended(watching: Option<Watching>, shop: &Arc<Shop>, epos: &Arc<FolderEpos>) -> Option<Watching> {
+    let kind = epos.look_at_kind();
     if !epos.wants_watch() {
         if watching.is_some() {
             epos.listen(false);
@@ -52,10 +64,14 @@ fn tended(watching: Option<Watching>, shop: &Arc<Shop>, epos: &Arc<FolderEpos>) 
         shop.conditions(&[NOT_WATCHED], &[]);
         return None;
     }
-    let folders = identities(epos);
-    let stands = |watching: &Watching| !watching.watcher.has_failed() && watching.folders == folders;
+    let folders = folders(epos, kind);
+    let stands = |watching: &Watching| {
+        let same = watching.folders == folders && !folders.contains(&Which::Missing);
+        same && !watching.watcher.has_failed()
+    };
     let is_renewal = watching.as_ref().is_some_and(stands);
-    if is_renewal && (folders.is_some() || watching.as_ref().is_some_and(|old| old.since.elapsed() < RENEW_AFTER)) {
+    let is_fresh = watching.as_ref().is_some_and(|watching| watching.since.elapsed() < RENEW_AFTER);
+    if is_renewal && (is_fresh || !folders.contains(&Which::Any)) {
         return watching;
     }
     // The old watch, if any, goes once the new one stands, so that no event falls between the two.
@@ -84,16 +100,15 @@ fn begin(shop: &Arc<Shop>, epos: &Arc<FolderEpos>) -> Result<FolderWatcher, Watc
     FolderWatcher::start(&[settings.export_folder.as_path(), settings.import_folder.as_path()], wake)
 }
 
-/// Which folders they are; `None` when one of them cannot be told from another.
-fn identities(epos: &FolderEpos) -> Option<Vec<FileId>> {
+/// Which folders lie there now. On a share a folder's number may be made up, and another one at the next look.
+fn folders(epos: &FolderEpos, kind: FolderKind) -> Vec<Which> {
     let settings = epos.settings();
-    match epos.kind() {
-        FolderKind::Local => {
-            [&settings.export_folder, &settings.import_folder].iter().map(|folder| folder_identity(folder)).collect()
-        }
-        // On a share a folder's number may be made up, and another one at the next look.
-        FolderKind::Share => None,
-    }
+    let which = |folder: &PathBuf| match (folder.is_dir(), kind) {
+        (false, _) => Which::Missing,
+        (true, FolderKind::Share) => Which::Any,
+        (true, FolderKind::Local) => folder_identity(folder).map_or(Which::Any, Which::Known),
+    };
+    [&settings.export_folder, &settings.import_folder].map(which).to_vec()
 }
 
 fn report_unwatched(shop: &Shop, error: Option<&WatchError>) {

@@ -145,7 +145,8 @@ impl FolderEpos {
         locked(&self.kind).unwrap_or(FolderKind::Share)
     }
 
-    fn look_at_kind(&self) -> FolderKind {
+    /// Looks at what the folders lie on now.
+    pub fn look_at_kind(&self) -> FolderKind {
         let settings = &self.settings;
         let moved_to = [settings.done_folder.as_ref(), settings.rejects_folder.as_ref()].into_iter().flatten();
         // Inside the import folder they are where it is, and need not be there yet.
