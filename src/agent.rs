@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::central;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::epos::{FolderEpos, FolderWatcher, Watch};
+use crate::epos::FolderEpos;
 use crate::http::{HealthServer, Shown};
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::{Ledger, LedgerError, facts};
@@ -25,10 +25,12 @@ use crate::tasks::orders::Orders;
 use crate::tasks::stock::Stock;
 use crate::tasks::{Reconciler, Shop, Wakes, chain, drive};
 
+mod watching;
+
+pub use watching::{EVENTS_NOT_TRUSTED, NOT_WATCHED};
+
 /// Condition: the health page cannot be served.
 pub const HEALTH_PAGE: &str = "health_page";
-/// Condition: the folders are not watched; the sweep finds everything all the same, later.
-pub const NOT_WATCHED: &str = "not_watched";
 /// How often the agent looks whether a command changed the ledger.
 const LOOK_FOR_COMMANDS_EVERY: Duration = Duration::from_millis(250);
 /// How often old copies are removed.
@@ -104,8 +106,8 @@ impl Agent {
     ) -> Result<(), AgentError> {
         let (tell, told) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let _watcher = self.watch();
         self.spawn_reconcilers(&mut tasks, &told);
+        tasks.spawn(watching::keep_watching(self.shop.clone(), self.epos.clone(), told.clone()));
         tasks.spawn(look_for_commands(self.shop.clone(), self.epos.clone(), told.clone()));
         tasks.spawn(prune(self.epos.clone(), self.shop.clone(), self.config.agent.keep_days, told.clone()));
         let server = self.serve().await;
@@ -159,35 +161,6 @@ impl Agent {
         for (reconciler, wake) in reconcilers {
             tasks.spawn(drive(reconciler, shop.clone(), wake, told.clone()));
         }
-    }
-
-    /// Watches the folders. Without a watcher everything is found by the sweep, later.
-    fn watch(&self) -> Option<FolderWatcher> {
-        if self.config.epos.watch == Watch::Off {
-            self.shop.conditions(&[NOT_WATCHED], &[]);
-            return None;
-        }
-        let shop = self.shop.clone();
-        let wake = move || {
-            shop.wakes.stock.notify_one();
-            shop.wakes.orders.notify_one();
-        };
-        let folders = [self.config.epos.export_folder.as_path(), self.config.epos.import_folder.as_path()];
-        let watcher = FolderWatcher::start(&folders, wake);
-        let troubles: Vec<Trouble> = watcher
-            .as_ref()
-            .err()
-            .map(|error| Trouble {
-                code: NOT_WATCHED,
-                subject: String::new(),
-                severity: Severity::Notice,
-                text: chain(error),
-                remedy: "Nothing is missed: the folders are listed regularly. To be rid of this notice, set epos.watch = \"off\".".into(),
-            })
-            .into_iter()
-            .collect();
-        self.shop.conditions(&[NOT_WATCHED], &troubles);
-        watcher.ok()
     }
 
     async fn serve(&self) -> Option<HealthServer> {

@@ -293,11 +293,6 @@ impl Config {
         Settings {
             poll_every: self.orders.poll_every,
             ours_since: self.orders.since.unwrap_or(first_started),
-            sweep_awaiting: self.epos.sweep_awaiting,
-            sweep_idle: self.epos.sweep_idle,
-            settle_every: self.epos.settle_every,
-            order_gone_looks: self.epos.order_gone_looks,
-            order_gone_every: self.epos.order_gone_every,
             warn_untaken_after: self.orders.warn_untaken_after,
             alarm_untaken_after: self.orders.alarm_untaken_after,
             gate: self.gate_rules(),

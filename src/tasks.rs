@@ -72,16 +72,6 @@ pub struct Settings {
     pub poll_every: Span,
     /// Orders placed earlier are not exported on their own.
     pub ours_since: Timestamp,
-    /// Between two sweeps while something is awaited.
-    pub sweep_awaiting: Span,
-    /// Between two sweeps else.
-    pub sweep_idle: Span,
-    /// Between two looks at a file that is still settling.
-    pub settle_every: Span,
-    /// Successful looks in which an order file must be gone.
-    pub order_gone_looks: u32,
-    /// Between two such looks at least.
-    pub order_gone_every: Span,
     /// When an order that the till has not taken becomes a warning.
     pub warn_untaken_after: Span,
     /// When it becomes an alarm.

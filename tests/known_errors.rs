@@ -16,6 +16,7 @@ use tillbridge::demo::magento::{Mode, ProductKind};
 use tillbridge::domain::{OrderState, Quantity};
 use tillbridge::ledger::exports::ExportState;
 use tillbridge::ledger::{FILE_NAME, Ledger, LedgerError};
+use tillbridge::ports::Epos;
 use tillbridge::tasks::Reconciler;
 use tillbridge::tasks::intake::PullError;
 
@@ -350,6 +351,33 @@ async fn an_empty_export_is_waited_for_and_reported_and_zeroes_nothing() {
     shop.deliver().await;
     assert_eq!(shop.sellable("1001"), 8.into());
     assert!(!shop.conditions().contains(&"export_unsettled".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_another_program_holds_is_named_after_ten_minutes_and_read_once_it_is_free() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.agent().epos.hold_export(Some("second.csv"));
+    shop.put_export("second.csv", b"SKU,Qty\n1001,9\n1002,20\n");
+    let since = shop.clock_now();
+    let first_pause = shop.agent().stock.reconcile().unwrap();
+    shop.pass_time(540);
+    let later_pause = shop.agent().stock.reconcile().unwrap();
+    assert!(first_pause < later_pause, "the pauses grow: {first_pause:?}, {later_pause:?}");
+    assert!(!shop.conditions().contains(&"file_held".to_owned()), "a virus scanner may be at it");
+    shop.pass_time(61);
+    let last_pause = shop.agent().stock.reconcile().unwrap();
+    assert_eq!(last_pause, shop.agent().epos.pace().sweep_idle, "it is never given up");
+    let text = shop.condition_text("file_held");
+    let minute = since.strftime("%Y-%m-%d %H:").to_string();
+    says(
+        &text,
+        &["second.csv", "cannot be opened since", &minute, "another program has it open", "tried again by itself"],
+    );
+    assert!(!shop.conditions().contains(&"export_unsettled".to_owned()), "one trouble, one condition");
+    shop.agent().epos.hold_export(None);
+    shop.look();
+    assert!(!shop.conditions().contains(&"file_held".to_owned()));
+    assert_eq!(shop.ledger().last_export().unwrap().unwrap().name, "second.csv");
 }
 
 #[tokio::test(flavor = "multi_thread")]

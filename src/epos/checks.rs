@@ -7,30 +7,37 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::settings::EposSettings;
+use super::settings::{EposSettings, ExportsAfter};
 use super::spool::write_synced;
-use super::volume::{remove_if_there, rename_without_replacing, same_volume};
+use super::volume::{FolderKind, may_change, remove_if_there, rename_without_replacing, same_volume};
 use crate::ports::CheckLine;
 
 /// Name of the file that is tried with.
 const PROBE: &str = "tillbridge-check";
 
 /// Tries everything, one line each.
-pub(super) fn check_folders(settings: &EposSettings, private: &Path) -> Vec<CheckLine> {
+pub(super) fn check_folders(settings: &EposSettings, kind: FolderKind, private: &Path) -> Vec<CheckLine> {
     let staging = settings.staging();
     let mut lines = vec![
         can_list("list the export folder", &settings.export_folder),
         can_list("list the import folder", &settings.import_folder),
     ];
+    lines.extend(match settings.exports_after {
+        ExportsAfter::Leave => None,
+        ExportsAfter::Delete => Some(can_delete("delete in the export folder", &settings.export_folder)),
+    });
     lines.extend(settings.done_folder.as_deref().map(|folder| can_list("list the folder for taken orders", folder)));
     lines.extend(
         settings.rejects_folder.as_deref().map(|folder| can_list("list the folder for refused orders", folder)),
     );
     // Without the import folder, making the staging folder would make it, too, in the wrong place.
     if settings.import_folder.is_dir() {
-        lines.push(can_write("write, rename and delete in the staging folder", &staging));
-        lines.push(shares_volume(&staging, &settings.import_folder));
+        let written = can_write("write, rename and delete in the staging folder", &staging);
+        let is_there = written.ok;
+        lines.push(written);
+        lines.extend(is_there.then(|| shares_volume(&staging, &settings.import_folder)));
     }
+    lines.push(is_told(settings, kind));
     lines.push(can_write("write, rename and delete in our own folder", private));
     lines
 }
@@ -71,6 +78,36 @@ fn can_write(what: &str, folder: &Path) -> CheckLine {
             Err(error) => Err(format!("{shown}: {error}; give the agent's account the right to change files there")),
         },
     )
+}
+
+/// Nothing of the till's is touched: the system is asked whether it would let us.
+fn can_delete(what: &str, folder: &Path) -> CheckLine {
+    let shown = folder.display();
+    line(
+        what,
+        match may_change(folder) {
+            Ok(()) => Ok(shown.to_string()),
+            Err(error) => Err(format!(
+                "{shown}: {error}; give the agent's account the right to delete there, or set epos.exports_after = \"leave\""
+            )),
+        },
+    )
+}
+
+/// How changes in the till's folders are noticed. Nothing that can fail.
+fn is_told(settings: &EposSettings, kind: FolderKind) -> CheckLine {
+    let pace = settings.pace(kind);
+    let looks = format!(
+        "by looking every {} s, every {} s while something is awaited",
+        pace.sweep_idle.as_secs(),
+        pace.sweep_awaiting.as_secs()
+    );
+    let place = match kind {
+        FolderKind::Local => "the folders are on this machine's own disks",
+        FolderKind::Share => "a folder is on a share (or not there), where the system cannot be trusted to tell",
+    };
+    let told = if settings.asks_to_be_told(kind) { "the system tells of them, and " } else { "" };
+    line("notice changes in the till's folders", Ok(format!("{told}{looks}; {place}")))
 }
 
 fn shares_volume(staging: &Path, import: &Path) -> CheckLine {

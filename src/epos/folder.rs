@@ -2,6 +2,7 @@
 //!
 //! Promises: see the module [`crate::epos`]. This file only brings the parts together.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,18 +11,21 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::fault::lasting;
+use super::heard::{Heard, Hint, Of};
 use super::order_file::render;
 use super::profile::{AsOfFrom, StockProfile};
 use super::profile_check::CheckedProfile;
 use super::publish::Importing;
 use super::settings::{EposSettings, SettingsError};
 use super::settle::{SettleRules, SettleTracker};
-use super::spool::{Spool, observe_folder, spooled_companion};
+use super::spool::{Spool, spooled_companion};
 use super::stock_export::{ExportFile, read_export};
+use super::sweep::Sweep;
+use super::volume::{FolderKind, kind_of};
 use super::{checks, sightings};
 use crate::ports::{
-    Awaited, CheckLine, Earlier, Epos, EposError, ExportFate, ExportLook, FileNames, Marks, OrderFile, Purpose,
-    ReadError, ReadSummary, Revealed, RowSink, SettledExport, Sighting, SpooledExport, ToWrite, Withdrawal,
+    Awaited, CheckLine, Earlier, Epos, EposError, ExportFate, ExportLook, FileNames, Marks, OrderFile, Pace, Purpose,
+    ReadError, ReadSummary, Revealed, RowSink, SettledExport, Sighting, Sign, SpooledExport, ToWrite, Withdrawal,
 };
 
 /// A till that exchanges files with us through folders.
@@ -35,6 +39,11 @@ pub struct FolderEpos {
     spool: Spool,
     importing: Importing,
     tracker: Mutex<SettleTracker>,
+    heard: Mutex<Heard>,
+    /// What the folders lay on at the last look; in doubt a share.
+    kind: Mutex<Option<FolderKind>>,
+    /// Exports that were read and could not be deleted, by name.
+    undeleted: Mutex<BTreeMap<String, (SettledExport, String)>>,
 }
 
 impl FolderEpos {
@@ -52,7 +61,20 @@ impl FolderEpos {
         let zone = settings.zone()?;
         let importing = Importing::new(&settings, &private_folder);
         let spool = Spool::new(private_folder, settings.export_folder.clone(), settings.exports_after);
-        Ok(Self { settings, profile, deltas, zone, spool, importing, tracker: Mutex::default() })
+        let epos = Self {
+            settings,
+            profile,
+            deltas,
+            zone,
+            spool,
+            importing,
+            tracker: Mutex::default(),
+            heard: Mutex::default(),
+            kind: Mutex::default(),
+            undeleted: Mutex::default(),
+        };
+        epos.look_at_kind();
+        Ok(epos)
     }
 
     /// The settings in use.
@@ -77,7 +99,7 @@ impl FolderEpos {
 
     /// Tries what the agent will need of the folders, one line each. Writes nothing where the till looks.
     pub fn check_folders(&self) -> Vec<CheckLine> {
-        checks::check_folders(&self.settings, self.spool.private_folder())
+        checks::check_folders(&self.settings, self.look_at_kind(), self.spool.private_folder())
     }
 
     /// Removes copies in archive, quarantine and spool that are older than `keep_days`. Returns how many files went.
@@ -95,25 +117,106 @@ impl FolderEpos {
     }
 
     fn tracker(&self) -> MutexGuard<'_, SettleTracker> {
-        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.tracker)
     }
 
-    fn rules(&self) -> SettleRules {
-        let settings = &self.settings;
-        SettleRules {
-            looks: settings.settle_looks,
-            every: settings.settle_every.signed(),
-            age: settings.settle_age.signed(),
-        }
+    /// Is the system to be asked to tell of changes?
+    pub fn wants_watch(&self) -> bool {
+        self.settings.asks_to_be_told(self.kind())
     }
+
+    /// The system is asked from now on to tell of changes (`true`), or not any more.
+    pub fn listen(&self, listening: bool) {
+        locked(&self.heard).listen(listening);
+    }
+
+    /// The system told something.
+    pub fn hear(&self, hint: &Hint) {
+        locked(&self.heard).hear(hint, &self.settings.export_folder, &self.settings.import_folder);
+    }
+
+    /// Does the system tell of what changes? `false` once sweeps have found changes in a row that it did not tell of.
+    pub fn trusts_events(&self) -> bool {
+        locked(&self.heard).is_trusted()
+    }
+
+    /// What the folders lay on at the last look. One of them on a share makes all of them count as on a share.
+    pub fn kind(&self) -> FolderKind {
+        locked(&self.kind).unwrap_or(FolderKind::Share)
+    }
+
+    /// Looks at what the folders lie on now.
+    pub fn look_at_kind(&self) -> FolderKind {
+        let settings = &self.settings;
+        let moved_to = [settings.done_folder.as_ref(), settings.rejects_folder.as_ref()].into_iter().flatten();
+        // Inside the import folder they are where it is, and need not be there yet.
+        let elsewhere = moved_to.filter(|folder| !folder.starts_with(&settings.import_folder));
+        let mut folders = [&settings.export_folder, &settings.import_folder].into_iter().chain(elsewhere);
+        let is_local = folders.all(|folder| matches!(kind_of(folder), Ok(FolderKind::Local)));
+        let found = if is_local { FolderKind::Local } else { FolderKind::Share };
+        if locked(&self.kind).replace(found) != Some(found) {
+            match found {
+                FolderKind::Local => tracing::debug!("the till's folders are on this machine's own disks"),
+                FolderKind::Share => tracing::info!(
+                    "a folder of the till is on a share, or not there: the system cannot be trusted to tell of changes there, the regular look finds them; files have to stand still for longer"
+                ),
+            }
+        }
+        found
+    }
+
+    /// Tries again to delete what could not be deleted. Says what is left.
+    fn delete_again(&self) -> Vec<(String, String)> {
+        let mut undeleted = locked(&self.undeleted);
+        undeleted.retain(|_, (export, why)| match self.spool.clear(export) {
+            Ok(()) => false,
+            Err(error) => {
+                *why = in_one_line(&error);
+                true
+            }
+        });
+        undeleted.iter().map(|(name, (_, why))| (name.clone(), why.clone())).collect()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn in_one_line(error: &EposError) -> String {
+    error.source.as_ref().map_or_else(|| error.what.clone(), |source| format!("{}: {source}", error.what))
 }
 
 impl Epos for FolderEpos {
     fn look_for_exports(&self, now: Timestamp) -> Result<ExportLook, EposError> {
+        let kind = self.look_at_kind();
+        let (events, told) = {
+            let mut heard = locked(&self.heard);
+            (heard.begin(Of::Exports), heard.take_names())
+        };
         let mut tracker = self.tracker();
-        let listing = observe_folder(&self.settings, &tracker)?;
+        let sweep = Sweep { settings: &self.settings, tracker: &tracker, kind, told: &told, now };
+        let listing = sweep.observe()?;
         let declared = |name: &str| self.profile_of(name).profile().as_of_from_name(name, &self.zone);
-        Ok(tracker.look(&self.rules(), listing, now, declared))
+        let rules = SettleRules::of(&self.pace());
+        let mut look = tracker.look(&rules, listing.files, now, declared);
+        locked(&self.heard).end(Of::Exports, events, tracker.has_changed());
+        look.unsettled.extend(listing.unfit);
+        look.undeleted = self.delete_again();
+        Ok(look)
+    }
+
+    fn pace(&self) -> Pace {
+        let pace = self.settings.pace(self.kind());
+        if self.trusts_events() {
+            return pace;
+        }
+        // What does not tell of changes is a share, whatever it says it is; the sweep alone has to be quick enough.
+        Pace {
+            sweep_awaiting: pace.sweep_awaiting,
+            sweep_idle: pace.sweep_awaiting,
+            ..self.settings.pace(FolderKind::Share)
+        }
     }
 
     fn last_look(&self) -> Option<Timestamp> {
@@ -125,7 +228,7 @@ impl Epos for FolderEpos {
     }
 
     fn take(&self, export: &SettledExport) -> Result<SpooledExport, EposError> {
-        self.spool.take(export)
+        self.spool.take(export, self.kind())
     }
 
     fn read(&self, spooled: &Path, name: &str, sink: &mut RowSink<'_>) -> Result<ReadSummary, ReadError> {
@@ -137,9 +240,14 @@ impl Epos for FolderEpos {
     }
 
     fn finish(&self, export: &SpooledExport, fate: ExportFate<'_>, now: Timestamp) -> Result<(), EposError> {
-        self.spool.finish(export, fate, now)?;
+        self.spool.put_away(export, fate, now)?;
         self.set_aside(&export.source);
-        Ok(())
+        let cleared = self.spool.clear(&export.source);
+        if let Err(error) = &cleared {
+            let left = (export.source.clone(), in_one_line(error));
+            locked(&self.undeleted).insert(export.source.name.clone(), left);
+        }
+        cleared
     }
 
     fn render(&self, _purpose: Purpose, orders: &[ToWrite<'_>], sequence: u64) -> Result<OrderFile, EposError> {
@@ -182,11 +290,19 @@ impl Epos for FolderEpos {
     }
 
     fn look_at_orders(&self, awaited: &[Awaited]) -> Result<Vec<Sighting>, EposError> {
-        sightings::look(&self.settings, &self.importing, awaited)
+        self.look_at_kind();
+        let events = locked(&self.heard).begin(Of::Orders);
+        let sightings = sightings::look(&self.settings, &self.importing, awaited)?;
+        let waiting = sightings.iter().filter(|seen| seen.sign == Sign::Waiting).map(|seen| seen.name.as_str());
+        let mut heard = locked(&self.heard);
+        let changed = heard.note_waiting(awaited.iter().map(|file| file.names.name.as_str()), waiting);
+        heard.end(Of::Orders, events, changed);
+        drop(heard);
+        Ok(sightings)
     }
 
     fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
-        sightings::refused(&self.settings, names)
+        sightings::refused(&self.settings, &self.importing, names)
     }
 }
 

@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
@@ -7,7 +8,7 @@ use crate::domain::stock::Scope;
 use crate::domain::stock::Timing;
 use crate::epos::profile::{AsOf, AsOfFrom, Column, StockProfile};
 use crate::epos::settings::{ExportsAfter, Watch};
-use crate::ports::Sign;
+use crate::ports::{Cause, Sign};
 use crate::tasks::evidence::{EvidenceTracker, Outcome};
 
 /// A shop in a temporary folder.
@@ -131,7 +132,7 @@ fn an_export_waits_for_the_file_that_proves_it_whole_and_the_two_go_together() {
     shop.write("export/stock.csv", "SKU,Qty\nA,1\n");
     assert!(shop.settled().is_empty());
     let look = shop.epos.look_for_exports(at(30)).unwrap();
-    assert!(look.unsettled[0].1.contains("stock_control.csv"), "{look:?}");
+    assert!(look.unsettled[0].reason.contains("stock_control.csv"), "{look:?}");
     shop.write("export/stock_control.csv", "ROWS,2\n");
     let settled = shop.settled();
     assert_eq!(settled.len(), 1, "the control file is no export, though it is named like one");
@@ -252,6 +253,88 @@ fn links_are_never_followed() {
     assert!(shop.settled().is_empty());
     let timing = Timing { declared: None, first_seen: at(0), last_absent: None, modified: None };
     assert!(shop.epos.take(&SettledExport { name: "stock.csv".into(), bytes: 12, timing, companion: None }).is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_named_like_an_export_and_is_never_read_is_named_with_the_reason() {
+    use std::os::unix::ffi::OsStrExt;
+    let shop = Shop::new();
+    std::os::unix::fs::symlink(shop.path("nowhere"), shop.path("export/link.csv")).unwrap();
+    fs::create_dir(shop.path("export/folder.csv")).unwrap();
+    fs::create_dir(shop.path("export/done")).unwrap();
+    fs::write(shop.path("export").join(std::ffi::OsStr::from_bytes(b"caf\xe9.csv")), "SKU,Qty\nA,1\n").unwrap();
+    let look = shop.epos.look_for_exports(at(0)).unwrap();
+    let mut said: Vec<String> = look.unsettled.iter().map(|it| format!("{}: {}", it.name, it.reason)).collect();
+    said.sort();
+    assert_eq!(said.len(), 3, "{said:?}");
+    for (said, part) in
+        said.iter().zip(["caf\u{fffd}.csv: its name", "folder.csv: it is a folder", "link.csv: it is a link"])
+    {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(look.unsettled.iter().all(|it| it.cause == Cause::Unfit));
+}
+
+#[test]
+fn names_that_differ_in_case_or_have_any_letters_are_exports_of_their_own_and_masks_see_whole_names() {
+    let shop = Shop::new();
+    let names = ["Bestand_\u{1f9f5}.csv", "Stock.CSV", "étoffe.csv", "e\u{301}toffe.csv", "stock.csv", "在庫.csv"];
+    for name in names {
+        shop.write(&format!("export/{name}"), "SKU,Qty\nA,1\n");
+    }
+    // Windows would find this one by its 8.3 name STOCK~1.CSV.
+    shop.write("export/stock.csvtmp", "half");
+    let is_case_sensitive = !shop.path("export/STOCK.csv").exists();
+    let settled = shop.settled();
+    assert_eq!(settled.len(), if is_case_sensitive { names.len() } else { names.len() - 1 }, "{settled:?}");
+    for export in &settled {
+        let spooled = shop.epos.take(export).unwrap();
+        shop.epos.finish(&spooled, ExportFate::Archived, at(30)).unwrap();
+    }
+    let kept: usize =
+        shop.names("private/archive").iter().map(|day| shop.names(&format!("private/archive/{day}")).len()).sum();
+    assert!(kept >= 2, "copies of different names do not replace each other by accident: {kept}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn of_many_old_exports_a_sweep_looks_at_few() {
+    const MANY: usize = 10_000;
+    let shop = Shop::new();
+    for number in 0..MANY {
+        let file = fs::File::create(shop.path(&format!("export/old_{number}.csv"))).unwrap();
+        (&file).write_all(b"SKU,Qty\nA,1\n").unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    for export in shop.settled() {
+        shop.epos.set_aside(&export);
+    }
+    shop.epos.look_for_exports(at(30)).unwrap();
+    let look = |second, told: &[&str]| {
+        let told = told.iter().map(|name| (*name).to_owned()).collect();
+        let tracker = shop.epos.tracker();
+        let kind = shop.epos.kind();
+        let sweep = Sweep { settings: &shop.epos.settings, tracker: &tracker, kind, told: &told, now: at(second) };
+        sweep.observe().unwrap()
+    };
+    let listing = look(40, &[]);
+    assert_eq!(listing.files.len(), MANY);
+    assert!(listing.looked_at < MANY / 3, "{} of {MANY} were looked at", listing.looked_at);
+    shop.write("export/new.csv", "SKU,Qty\nA,1\n");
+    let has_seen = |listing: &super::super::sweep::Listing, name: &str| {
+        listing.files.iter().any(|(seen, what)| seen == name && !matches!(what, super::super::settle::Seen::Resting))
+    };
+    assert!(has_seen(&look(50, &[]), "new.csv"), "a new one is seen at once");
+    let resting = listing.files.iter().find(|(_, seen)| matches!(seen, super::super::settle::Seen::Resting)).unwrap();
+    assert!(has_seen(&look(50, &[&resting.0]), &resting.0), "and one of which the system told");
+    // Another file under a name that was dealt with: the listing itself shows that.
+    let path = shop.path("export").join(&resting.0);
+    fs::write(shop.path("other"), "SKU,Qty\nB,1\n").unwrap();
+    replug(&shop.path("other"), &path);
+    if shop.epos.kind() == FolderKind::Local {
+        assert!(has_seen(&look(50, &[]), &resting.0));
+    }
 }
 
 #[test]
@@ -425,8 +508,7 @@ fn whereabouts_are_told_what_waits_waits_and_then_a_refusal_wins() {
 #[test]
 fn a_till_that_deletes_at_once_is_still_seen_to_have_taken_the_order() {
     let shop = Shop::new();
-    let settings = shop.epos.settings();
-    let mut tracker = EvidenceTracker::new(settings.order_gone_looks, settings.order_gone_every);
+    let mut tracker = EvidenceTracker::new(&shop.epos.pace());
     publish(&shop.epos, &order("o1.csv", "text")).unwrap();
     fs::remove_file(shop.path("import/o1.csv")).unwrap();
     let names = [awaited("o1.csv")];
@@ -480,6 +562,54 @@ fn with_staging_elsewhere_the_folders_own_number_tells_it_from_another() {
     assert_eq!(shop.sign("o1.csv").unwrap(), Sign::Gone);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_in_place_of_an_order_or_of_our_own_files_is_never_followed() {
+    use std::os::unix::fs::symlink;
+    let shop = Shop::new();
+    shop.write("victim", "precious");
+    publish(&shop.epos, &order("o1.csv", "text")).unwrap();
+    fs::remove_file(shop.path("import/o1.csv")).unwrap();
+    symlink(shop.path("victim"), shop.path("import/o1.csv")).unwrap();
+    assert_eq!(shop.sign("o1.csv").unwrap(), Sign::Waiting, "in doubt it waits");
+    let error = shop.epos.withdraw(&"o1.csv".into()).unwrap_err();
+    assert!(error.what.contains("is a link"), "{error}");
+    // One that leads to the very bytes of the order is not the order.
+    shop.write("same", "text");
+    symlink(shop.path("same"), shop.path("import/o2.csv")).unwrap();
+    let error = publish(&shop.epos, &order("o2.csv", "text")).unwrap_err();
+    assert_eq!(error.class, FailureClass::Permanent, "{error}");
+    assert!(error.what.contains("no plain file"), "{error}");
+    fs::create_dir(shop.path("import/o3.csv")).unwrap();
+    let error = publish(&shop.epos, &order("o3.csv", "text")).unwrap_err();
+    assert_eq!(error.class, FailureClass::Permanent, "{error}");
+    // Staged files, what was taken away, the mark, and the staging folder itself.
+    for name in ["o4.csv.staged", "o4.csv.withdrawn"] {
+        symlink(shop.path("victim"), shop.path(&format!("import/.tillbridge/{name}"))).unwrap();
+    }
+    publish(&shop.epos, &order("o4.csv", "text")).unwrap();
+    shop.epos.withdraw(&"o4.csv".into()).unwrap();
+    fs::remove_file(shop.path("import/.tillbridge/folder-id")).unwrap();
+    symlink(shop.path("victim"), shop.path("import/.tillbridge/folder-id")).unwrap();
+    assert_eq!(publish(&shop.epos, &order("o5.csv", "text")).unwrap_err().class, FailureClass::Transient);
+    shop.epos.accept_folders().unwrap();
+    publish(&shop.epos, &order("o5.csv", "text")).unwrap();
+    replug(&shop.path("import/.tillbridge"), &shop.path("elsewhere"));
+    symlink(shop.path("elsewhere"), shop.path("import/.tillbridge")).unwrap();
+    assert!(publish(&shop.epos, &order("o6.csv", "text")).is_err());
+    assert_eq!(fs::read_to_string(shop.path("victim")).unwrap(), "precious");
+}
+
+#[test]
+fn a_share_that_spells_letters_in_its_own_way_still_shows_our_file() {
+    let shop = Shop::new();
+    publish(&shop.epos, &order("Aufträge_1.csv", "text")).unwrap();
+    replug(&shop.path("import/Aufträge_1.csv"), &shop.path("import/Auftra\u{308}ge_1.csv"));
+    assert_eq!(shop.sign("Aufträge_1.csv").unwrap(), Sign::Waiting);
+    replug(&shop.path("import/Auftra\u{308}ge_1.csv"), &shop.path("rejects/AUFTRA\u{308}GE_1.CSV.err"));
+    assert_eq!(shop.sign("Aufträge_1.csv").unwrap(), Sign::Rejected);
+}
+
 #[test]
 fn a_folder_that_cannot_be_listed_makes_the_whole_look_fail() {
     let shop = Shop::new();
@@ -491,7 +621,7 @@ fn a_folder_that_cannot_be_listed_makes_the_whole_look_fail() {
 #[test]
 fn names_never_lead_out_of_the_folder() {
     let shop = Shop::new();
-    for name in ["../o.csv", "a/b.csv", "", ".hidden", "c:x"] {
+    for name in ["../o.csv", "a/b.csv", "", ".", "..", ".hidden", "c:x", "a\\b.csv", "o.csv.", "o.csv ", "o\n.csv"] {
         assert_eq!(publish(&shop.epos, &order(name, "text")).unwrap_err().class, FailureClass::Permanent, "{name}");
         assert!(shop.epos.withdraw(&name.into()).is_err());
     }
@@ -528,7 +658,7 @@ fn settings_that_cannot_work_name_the_key() {
     assert!(problem(&|s| s.done_folder = Some("done".into())).starts_with("epos.done_folder"));
     assert!(problem(&|s| s.staging_folder = Some(import.clone())).starts_with("epos.staging_folder"));
     assert!(problem(&|s| s.export_files.clear()).starts_with("epos.export_files"));
-    assert!(problem(&|s| s.settle_looks = 1).starts_with("epos.settle_looks"));
+    assert!(problem(&|s| s.settle_looks = Some(1)).starts_with("epos.settle_looks"));
     assert!(problem(&|s| s.time_zone = Some("Mars".into())).starts_with("epos.time_zone"));
     let pattern = Some("%Y%m%d_%H%M.csv".to_owned());
     let named = AsOf { from: AsOfFrom::Name, pattern };

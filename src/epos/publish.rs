@@ -8,19 +8,24 @@
 //! first publication, or on a person's word; never in a folder that does not show what is awaited.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::fault::{for_now, lasting, of_files, passing};
+use super::places::Places;
 use super::settings::EposSettings;
 use super::spool::{made, prune_files, write_synced};
-use super::volume::{identity_of, move_away, remove_if_there, rename_without_replacing, sync_folder};
+use super::volume::{
+    empty, identity_of, move_away, open_for_reading, remove_if_there, rename_without_replacing, sync_folder,
+};
 use crate::ports::{EposError, OrderFile, Revealed, Withdrawal};
 
 /// The mark in the staging folder, and our copy of it.
 const MARK: &str = "folder-id";
+/// Longest mark, in bytes; ours has 32.
+const LONGEST_MARK: u64 = 1024;
 /// Ending of a file that is made ready.
 const STAGED: &str = ".staged";
 /// Ending of a file that was taken away.
@@ -36,6 +41,8 @@ pub(super) struct Importing {
     staging_is_inside: bool,
     /// Our copy of the mark.
     known_mark: PathBuf,
+    /// Where the folders lie into which the till moves order files.
+    pub(super) places: Places,
 }
 
 impl Importing {
@@ -45,6 +52,7 @@ impl Importing {
             staging: settings.staging(),
             staging_is_inside: settings.staging_is_inside(),
             known_mark: private.join(MARK),
+            places: Places::new(private, &settings.import_folder),
         }
     }
 
@@ -98,12 +106,7 @@ impl Importing {
         };
         // A leftover may be anything, even a second name of a published file: it is removed and never written into.
         remove_if_there(staged).map_err(no_room)?;
-        let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create_new(true).open(staged)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        let written = write();
+        let written = write_new(staged, bytes);
         if written.is_err()
             && let Err(error) = remove_if_there(staged)
         {
@@ -130,12 +133,16 @@ impl Importing {
         self.make_sure_of_folder()?;
         let away = self.staging.join(format!("{name}{WITHDRAWN}"));
         made(self.staging.clone())?;
+        if fs::symlink_metadata(target).is_ok_and(|found| !found.is_file()) {
+            let shown = target.display();
+            return Err(for_now(format!("{shown} is a link or a folder in place of the order file; take it away")));
+        }
         match move_away(target, &away) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.make_sure_of_folder()?;
                 // An earlier call had come that far.
-                return Ok(away.is_file());
+                return Ok(fs::symlink_metadata(&away).is_ok_and(|found| found.is_file()));
             }
             Err(error) => {
                 let what = format!("cannot take {} away; the till may be reading it", target.display());
@@ -143,7 +150,7 @@ impl Importing {
             }
         }
         // What stays is the empty file, as proof for a second attempt; the customer's data go at once.
-        let cleaned = sync_folder(folder).and_then(|()| OpenOptions::new().write(true).open(&away)?.set_len(0));
+        let cleaned = sync_folder(folder).and_then(|()| empty(&away));
         cleaned.map_err(|error| passing(format!("{name} is away from the till, but a trace of it stays"), error))?;
         Ok(true)
     }
@@ -188,6 +195,7 @@ impl Importing {
 
     /// Marks the import folder as the right one.
     pub(super) fn accept(&self) -> Result<(), EposError> {
+        self.places.accept()?;
         if !self.import.is_dir() {
             let shown = self.import.display();
             return Err(for_now(format!("the import folder {shown} is not there; is the share connected?")));
@@ -200,7 +208,9 @@ impl Importing {
         };
         if self.staging_is_inside {
             let mark = staging.join(MARK);
-            write_synced(&mark, id.as_bytes())
+            // Whatever lies in its place, a link above all, is not written into.
+            remove_if_there(&mark)
+                .and_then(|()| write_new(&mark, id.as_bytes()))
                 .and_then(|()| sync_folder(&staging))
                 .map_err(|error| of_files(format!("cannot write the mark {}", mark.display()), error))?;
         }
@@ -222,6 +232,10 @@ impl Importing {
     /// What the folder itself says who it is: its mark, or where staging is elsewhere the system's number of it.
     fn found(&self) -> Result<Option<String>, EposError> {
         if self.staging_is_inside {
+            if fs::symlink_metadata(&self.staging).is_ok_and(|found| found.is_symlink()) {
+                let shown = self.staging.display();
+                return Err(for_now(format!("{shown} is a link, and links are not followed; take it away")));
+            }
             return read_mark(&self.staging.join(MARK));
         }
         match fs::metadata(&self.import) {
@@ -243,8 +257,21 @@ impl Importing {
     }
 }
 
+/// Writes a file that must not be there yet, and makes it durable.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
 fn read_mark(path: &Path) -> Result<Option<String>, EposError> {
-    match fs::read_to_string(path) {
+    // A link is no mark of ours, wherever it leads.
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    let read = open_for_reading(path).and_then(|file| file.take(LONGEST_MARK).read_to_string(&mut text));
+    match read.map(|_| text) {
         Ok(text) if text.trim().is_empty() => Ok(None),
         Ok(text) => Ok(Some(text.trim().to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -254,14 +281,26 @@ fn read_mark(path: &Path) -> Result<Option<String>, EposError> {
 
 /// Names come from our own rendering; this keeps a damaged ledger from leading out of the folder.
 fn check_name(name: &str) -> Result<(), EposError> {
-    let is_plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0']);
+    let leads_elsewhere = |c: char| c.is_control() || ['/', '\\', ':'].contains(&c);
+    // Windows leaves points and blanks at the end away, so that the name would be another one.
+    let is_plain =
+        !name.is_empty() && !name.starts_with('.') && !name.ends_with(['.', ' ']) && !name.contains(leads_elsewhere);
     if is_plain { Ok(()) } else { Err(lasting(format!("{name:?} is no file name for an order"))) }
 }
 
 /// A file of this name lies there. The same bytes are ours; others stop the order.
 fn already_there(staged: &Path, target: &Path) -> Result<Revealed, EposError> {
-    let read =
-        |path: &Path| fs::read(path).map_err(|error| of_files(format!("cannot look at {}", path.display()), error));
+    if fs::symlink_metadata(target).is_ok_and(|found| !found.is_file()) {
+        let shown = target.display();
+        return Err(lasting(format!(
+            "{shown} is already there and no plain file; take it away. The order was not written"
+        )));
+    }
+    let read = |path: &Path| {
+        let mut bytes = Vec::new();
+        let read = open_for_reading(path).and_then(|mut file| file.read_to_end(&mut bytes));
+        read.map(|_| bytes).map_err(|error| of_files(format!("cannot look at {}", path.display()), error))
+    };
     if read(staged)? != read(target)? {
         let shown = target.display();
         let what = "is already there with other content; look at it, and move it away if it is not from the agent";

@@ -4,15 +4,19 @@
 //! Does not promise that the folders exist: `checks` tries that on the spot.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::folder_path::complaint;
 use super::name_pattern::matches;
 use super::order_profile::OrderProfile;
 use super::profile::{AsOfFrom, StockProfile};
 use super::profile_check::ProfileError;
+use super::volume::{FolderKind, share_behind_letter};
 use crate::domain::stock::Scope;
+use crate::ports::Pace;
 use crate::units::Span;
 
 /// Name of the account when only one till is configured.
@@ -21,20 +25,27 @@ pub const ACCOUNT: &str = "till";
 pub const EXPORT_FILES: [&str; 2] = ["*.csv", "*.txt"];
 /// Staging folder inside the import folder: the same volume, and no file for a till that looks for `*`.
 pub const STAGING: &str = ".tillbridge";
-/// Sweep while an order file is awaited: short enough to prove consumption before the next export.
-pub const SWEEP_AWAITING: Span = Span::seconds(5);
-/// Sweep while nothing is awaited.
-pub const SWEEP_IDLE: Span = Span::seconds(30);
-/// Equal looks before an export counts as whole.
-pub const SETTLE_LOOKS: u32 = 2;
-/// Least pause between two of those looks.
-pub const SETTLE_EVERY: Span = Span::seconds(2);
-/// Least age of an export, by our own clock.
-pub const SETTLE_AGE: Span = Span::seconds(5);
-/// Looks without an order file before it counts as taken.
-pub const ORDER_GONE_LOOKS: u32 = 2;
-/// Least pause between two of those looks.
-pub const ORDER_GONE_EVERY: Span = Span::seconds(5);
+/// Paces of local folders. Sweep while an order file is awaited: short enough to prove consumption before the next export.
+pub const LOCAL: Pace = Pace {
+    sweep_awaiting: Duration::from_secs(5),
+    sweep_idle: Duration::from_secs(30),
+    settle_looks: 2,
+    settle_every: Duration::from_secs(2),
+    settle_age: Duration::from_secs(5),
+    order_gone_looks: 2,
+    order_gone_every: Duration::from_secs(5),
+};
+/// Paces of folders on a share. Clients of SMB keep listings and sizes for up to ten seconds by default: looks closer than
+/// that may be one and the same.
+pub const SHARE: Pace = Pace {
+    sweep_awaiting: Duration::from_secs(15),
+    sweep_idle: Duration::from_secs(60),
+    settle_looks: 3,
+    settle_every: Duration::from_secs(10),
+    settle_age: Duration::from_secs(30),
+    order_gone_looks: 3,
+    order_gone_every: Duration::from_secs(15),
+};
 
 /// Settings of one till.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,27 +80,27 @@ pub struct EposSettings {
     /// Does the system tell us of changes?
     #[serde(default)]
     pub watch: Watch,
-    /// Pause between looks while an order file is awaited.
-    #[serde(default = "sweep_awaiting")]
-    pub sweep_awaiting: Span,
-    /// Pause between looks while nothing is awaited.
-    #[serde(default = "sweep_idle")]
-    pub sweep_idle: Span,
-    /// Equal looks before an export counts as whole.
-    #[serde(default = "settle_looks")]
-    pub settle_looks: u32,
-    /// Least pause between two of those looks.
-    #[serde(default = "settle_every")]
-    pub settle_every: Span,
-    /// Least age of an export by our own clock.
-    #[serde(default = "settle_age")]
-    pub settle_age: Span,
-    /// Looks without an order file before it counts as taken.
-    #[serde(default = "order_gone_looks")]
-    pub order_gone_looks: u32,
-    /// Least pause between two of those looks.
-    #[serde(default = "order_gone_every")]
-    pub order_gone_every: Span,
+    /// Pause between looks while an order file is awaited; default by the kind of folder ([`LOCAL`], [`SHARE`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep_awaiting: Option<Span>,
+    /// Pause between looks while nothing is awaited; default by the kind of folder ([`LOCAL`], [`SHARE`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep_idle: Option<Span>,
+    /// Equal looks before an export counts as whole; default by the kind of folder ([`LOCAL`], [`SHARE`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle_looks: Option<u32>,
+    /// Least pause between two of those looks; default by the kind of folder ([`LOCAL`], [`SHARE`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle_every: Option<Span>,
+    /// Least age of an export by our own clock; default by the kind of folder ([`LOCAL`], [`SHARE`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle_age: Option<Span>,
+    /// Looks without an order file before it counts as taken; default by the kind of folder ([`LOCAL`], [`SHARE`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_gone_looks: Option<u32>,
+    /// Least pause between two of those looks; default by the kind of folder ([`LOCAL`], [`SHARE`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_gone_every: Option<Span>,
     /// What becomes of the till's own export after it was read.
     #[serde(default)]
     pub exports_after: ExportsAfter,
@@ -108,8 +119,10 @@ pub struct EposSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Watch {
-    /// Yes, as a hint that wakes the sweep.
+    /// Where the folders' file system can be trusted with it; else not.
     #[default]
+    Auto,
+    /// Yes, as a hint that wakes the sweep, whatever the folders lie on.
     Native,
     /// No; for shares, where such hints are unreliable.
     Off,
@@ -151,28 +164,6 @@ fn account() -> String {
 fn export_files() -> Vec<String> {
     EXPORT_FILES.map(str::to_owned).to_vec()
 }
-const fn sweep_awaiting() -> Span {
-    SWEEP_AWAITING
-}
-const fn sweep_idle() -> Span {
-    SWEEP_IDLE
-}
-const fn settle_looks() -> u32 {
-    SETTLE_LOOKS
-}
-const fn settle_every() -> Span {
-    SETTLE_EVERY
-}
-const fn settle_age() -> Span {
-    SETTLE_AGE
-}
-const fn order_gone_looks() -> u32 {
-    ORDER_GONE_LOOKS
-}
-const fn order_gone_every() -> Span {
-    ORDER_GONE_EVERY
-}
-
 impl EposSettings {
     /// Settings with every default, for these two folders and this stock profile.
     pub fn new(export_folder: PathBuf, import_folder: PathBuf, stock_profile: StockProfile) -> Self {
@@ -187,13 +178,13 @@ impl EposSettings {
             delta_files: Vec::new(),
             time_zone: None,
             watch: Watch::default(),
-            sweep_awaiting: SWEEP_AWAITING,
-            sweep_idle: SWEEP_IDLE,
-            settle_looks: SETTLE_LOOKS,
-            settle_every: SETTLE_EVERY,
-            settle_age: SETTLE_AGE,
-            order_gone_looks: ORDER_GONE_LOOKS,
-            order_gone_every: ORDER_GONE_EVERY,
+            sweep_awaiting: None,
+            sweep_idle: None,
+            settle_looks: None,
+            settle_every: None,
+            settle_age: None,
+            order_gone_looks: None,
+            order_gone_every: None,
             exports_after: ExportsAfter::default(),
             stock_profile,
             delta_profile: None,
@@ -209,6 +200,33 @@ impl EposSettings {
     /// Is the staging folder inside the import folder?
     pub(super) fn staging_is_inside(&self) -> bool {
         self.staging().starts_with(&self.import_folder)
+    }
+
+    /// The pace for folders of this kind: what is configured, else what suits them.
+    pub fn pace(&self, kind: FolderKind) -> Pace {
+        let usual = match kind {
+            FolderKind::Local => LOCAL,
+            FolderKind::Share => SHARE,
+        };
+        let span = |told: Option<Span>, usual| told.map_or(usual, Span::duration);
+        Pace {
+            sweep_awaiting: span(self.sweep_awaiting, usual.sweep_awaiting),
+            sweep_idle: span(self.sweep_idle, usual.sweep_idle),
+            settle_looks: self.settle_looks.unwrap_or(usual.settle_looks),
+            settle_every: span(self.settle_every, usual.settle_every),
+            settle_age: span(self.settle_age, usual.settle_age),
+            order_gone_looks: self.order_gone_looks.unwrap_or(usual.order_gone_looks),
+            order_gone_every: span(self.order_gone_every, usual.order_gone_every),
+        }
+    }
+
+    /// Is the system to be asked to tell of changes in folders of this kind?
+    pub(super) fn asks_to_be_told(&self, kind: FolderKind) -> bool {
+        match self.watch {
+            Watch::Off => false,
+            Watch::Native => true,
+            Watch::Auto => kind == FolderKind::Local,
+        }
     }
 
     /// Is this the name of an export?
@@ -291,10 +309,8 @@ impl EposSettings {
         let given: Vec<(&'static str, &PathBuf)> =
             named.into_iter().filter_map(|(key, path)| Some((key, path?))).collect();
         for (at, (name, path)) in given.iter().enumerate() {
-            if path.as_os_str().is_empty() || path.is_relative() {
-                let shown = path.display();
-                found.push(key(name, format!("{shown:?} is no full path; write it from the drive or root on")));
-            }
+            let share = share_behind_letter(path);
+            found.extend(complaint(path, share.as_deref()).map(|what| key(name, what)));
             for (other, same) in given.iter().take(at).filter(|(_, other)| is_same_folder(path, other)) {
                 let what = format!("is the same folder as {other} ({}); each needs its own folder", same.display());
                 found.push(key(name, what));
@@ -315,7 +331,7 @@ impl EposSettings {
 
     fn pace_problems(&self, found: &mut Vec<SettingsError>) {
         for (name, looks) in [("settle_looks", self.settle_looks), ("order_gone_looks", self.order_gone_looks)] {
-            if looks < 2 {
+            if let Some(looks) = looks.filter(|looks| *looks < 2) {
                 let what = format!("is {looks}; one look cannot show that nothing changes, write 2 or more");
                 found.push(key(name, what));
             }
@@ -327,7 +343,7 @@ impl EposSettings {
             ("order_gone_every", self.order_gone_every),
         ];
         for (name, span) in spans {
-            if span < Span::millis(100) {
+            if let Some(span) = span.filter(|span| *span < Span::millis(100)) {
                 found.push(key(name, format!("is {span}; write at least \"100ms\", seconds are usual")));
             }
         }

@@ -24,17 +24,17 @@ pub(super) fn look(
         return Ok(Vec::new());
     }
     let names = || files.iter().map(|file| &file.names.name);
-    let awaited: HashMap<String, &String> = names().map(|name| (name.to_lowercase(), name)).collect();
+    let awaited: HashMap<String, &String> = names().map(|name| (key(name), name)).collect();
     let waiting = listed(&settings.import_folder, &awaited, Match::Exact, settings)?;
     if waiting.is_empty() {
         importing.make_sure_of_folder()?
     } else {
         importing.is_proven_right()?
     }
-    let done = optional(settings.done_folder.as_deref(), &awaited, settings)?;
-    let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings)?;
+    let done = optional(settings.done_folder.as_deref(), &awaited, settings, importing)?;
+    let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings, importing)?;
     let sign = |name: &String| {
-        let key = name.to_lowercase();
+        let key = key(name);
         // What still waits was not taken, whatever an earlier file of that name left elsewhere.
         if waiting.contains(&key) {
             Sign::Waiting
@@ -52,13 +52,27 @@ pub(super) fn look(
 }
 
 /// Those of `names` that lie in the rejects folder.
-pub(super) fn refused(settings: &EposSettings, names: &[String]) -> Result<Vec<String>, EposError> {
+pub(super) fn refused(
+    settings: &EposSettings,
+    importing: &Importing,
+    names: &[String],
+) -> Result<Vec<String>, EposError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let awaited: HashMap<String, &String> = names.iter().map(|name| (name.to_lowercase(), name)).collect();
-    let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings)?;
-    Ok(names.iter().filter(|name| rejected.contains(&name.to_lowercase())).cloned().collect())
+    let awaited: HashMap<String, &String> = names.iter().map(|name| (key(name), name)).collect();
+    let rejected = optional(settings.rejects_folder.as_deref(), &awaited, settings, importing)?;
+    Ok(names.iter().filter(|name| rejected.contains(&key(name))).cloned().collect())
+}
+
+/// What stands for a name when names are compared: volumes change the case of letters, and take é for e with an accent
+/// of its own. In doubt a file is ours, and waits.
+fn key(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    let plain: String = name.chars().map(|c| deunicode::deunicode_char(c).unwrap_or_default()).collect();
+    plain.to_lowercase()
 }
 
 /// How a name in a folder counts as that of an order file.
@@ -73,11 +87,18 @@ fn optional(
     folder: Option<&Path>,
     awaited: &HashMap<String, &String>,
     settings: &EposSettings,
+    importing: &Importing,
 ) -> Result<HashSet<String>, EposError> {
-    folder.map_or_else(|| Ok(HashSet::new()), |folder| listed(folder, awaited, Match::WithExtension, settings))
+    let Some(folder) = folder else { return Ok(HashSet::new()) };
+    let found = listed(folder, awaited, Match::WithExtension, settings)?;
+    // Inside the import folder it is where that is; it need not be there yet.
+    if !is_inside(folder, settings) {
+        importing.places.make_sure_of(folder)?;
+    }
+    Ok(found)
 }
 
-/// The awaited names that the folder shows, in lower case.
+/// The awaited names that the folder shows, by their [`key`].
 fn listed(
     folder: &Path,
     awaited: &HashMap<String, &String>,
@@ -97,8 +118,8 @@ fn listed(
     };
     let mut found = HashSet::new();
     for entry in entries {
-        let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
-        found.extend(awaited_name(&name.to_lowercase(), awaited, how));
+        let name = entry.map_err(failed)?.file_name();
+        found.extend(awaited_name(&key(&name.to_string_lossy()), awaited, how));
     }
     Ok(found)
 }

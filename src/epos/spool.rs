@@ -4,7 +4,6 @@
 //! the till's file is open no longer than the copying takes; the till's own file is deleted only where the settings
 //! say so and only while it is still the one that was copied. Doing any step twice is harmless.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -13,10 +12,10 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::fault::{for_now, of_files, passing};
-use super::settings::{EposSettings, ExportsAfter};
-use super::settle::{Observation, Seen, SettleTracker};
-use super::volume::{identity_of, is_held_by_another, move_away, open_for_reading, remove_if_there, sync_folder};
-use crate::ports::{Companion, EposError, ExportFate, SettledExport, SpooledExport, hex};
+use super::settings::ExportsAfter;
+use super::sweep::observation;
+use super::volume::{FolderKind, move_away, open_for_reading, remove_if_there, sync_folder};
+use crate::ports::{EposError, ExportFate, SettledExport, SpooledExport, hex};
 
 /// Bytes copied at once.
 const PIECE: usize = 128 * 1024;
@@ -30,76 +29,6 @@ const REASON: &str = ".reason.txt";
 const BESIDE: &str = ".beside";
 /// A copy that is not whole yet.
 const PART: &str = ".part";
-
-/// Lists the export folder and looks at each export in it through an open handle.
-pub(super) fn observe_folder(
-    settings: &EposSettings,
-    tracker: &SettleTracker,
-) -> Result<Vec<(String, Seen)>, EposError> {
-    let folder = &settings.export_folder;
-    let failed = |source| {
-        let shown = folder.display();
-        of_files(format!("cannot list the export folder {shown}; is it there, and may the agent read it?"), source)
-    };
-    let mut exports = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if settings.is_export_name(&name) && entry.file_type().map_err(failed)?.is_file() {
-            exports.push((entry, settings.companion_of(&name), name));
-        }
-    }
-    // A control file may well have the name of an export.
-    let companions: HashSet<String> = exports.iter().filter_map(|(_, companion, _)| companion.clone()).collect();
-    let mut listing = Vec::with_capacity(exports.len());
-    for (entry, companion, name) in exports.into_iter().filter(|(_, _, name)| !companions.contains(name)) {
-        match beside(folder, companion).map(|companion| seen(&entry, &name, companion, tracker)) {
-            Ok(Some(seen)) => listing.push((name, seen)),
-            Ok(None) => continue,
-            Err(why) => listing.push((name, Seen::Unreadable(why))),
-        }
-    }
-    Ok(listing)
-}
-
-/// The file beside an export that proves it whole; an error while it is not there.
-fn beside(folder: &Path, name: Option<String>) -> Result<Option<Companion>, String> {
-    let Some(name) = name else { return Ok(None) };
-    match fs::symlink_metadata(folder.join(&name)).map(|metadata| (metadata.is_file(), observation(&metadata, None))) {
-        Ok((true, seen)) => Ok(Some(Companion { name, bytes: seen.bytes, modified: seen.modified })),
-        Ok((false, _)) => Err(format!("{name}, which proves it whole, is no plain file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(format!("waits for {name}, which the till writes when the export is whole"))
-        }
-        Err(error) => Err(format!("{name}, which proves it whole, cannot be looked at: {error}")),
-    }
-}
-
-/// One file of the listing; `None` when it went away since.
-fn seen(entry: &fs::DirEntry, name: &str, companion: Option<Companion>, tracker: &SettleTracker) -> Option<Seen> {
-    // A settled file that still shows the same need not be opened at each look: there may be 100,000 of them.
-    if let Ok(metadata) = entry.metadata() {
-        let shown = observation(&metadata, companion.clone());
-        if tracker.is_settled_as(name, &shown) {
-            return Some(Seen::Observed(shown));
-        }
-    }
-    // Sizes in a folder's listing may lag behind on Windows; those of an open file do not.
-    match open_for_reading(&entry.path()).and_then(|file| file.metadata()) {
-        Ok(metadata) if metadata.is_file() => Some(Seen::Observed(observation(&metadata, companion))),
-        Ok(_) => None,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) if is_held_by_another(&error) => {
-            Some(Seen::Unreadable("another program has it open; it will be looked at again".to_owned()))
-        }
-        Err(error) => Some(Seen::Unreadable(format!("cannot be opened: {error}; may the agent read it?"))),
-    }
-}
-
-fn observation(metadata: &fs::Metadata, companion: Option<Companion>) -> Observation {
-    let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-    Observation { bytes: metadata.len(), modified, id: identity_of(metadata), companion }
-}
 
 /// Where the copy of an export's companion lies: beside the export's own.
 pub(super) fn spooled_companion(spooled: &Path) -> PathBuf {
@@ -125,11 +54,11 @@ impl Spool {
         &self.private
     }
 
-    /// Copies the export while hashing it.
-    pub(super) fn take(&self, export: &SettledExport) -> Result<SpooledExport, EposError> {
+    /// Copies the export, which lies in a folder of this kind, while hashing it.
+    pub(super) fn take(&self, export: &SettledExport, kind: FolderKind) -> Result<SpooledExport, EposError> {
         let folder = made(self.private.join("spool"))?;
         let part = folder.join(format!("{}{PART}", own_name(&export.name)));
-        let taken = self.copy(export, &part).and_then(|fingerprint| {
+        let taken = self.copy(export, &part, kind).and_then(|fingerprint| {
             let spooled = folder.join(format!("{}_{}", &fingerprint[..16], own_name(&export.name)));
             self.copy_companion(export, &spooled)?;
             move_away(&part, &spooled).and_then(|()| sync_folder(&folder)).map_err(|error| {
@@ -159,7 +88,9 @@ impl Spool {
             .and_then(|file| file.take(LARGEST_COMPANION).read_to_end(&mut bytes))
             .and_then(|_| write_synced(&spooled_companion(spooled), &bytes))
             .map_err(failed)?;
-        let after = fs::symlink_metadata(&path).map(|metadata| observation(&metadata, None)).map_err(failed)?;
+        let after = fs::symlink_metadata(&path)
+            .map(|metadata| observation(&metadata, FolderKind::Share, None))
+            .map_err(failed)?;
         if (after.bytes, after.modified) != (companion.bytes, companion.modified) {
             return Err(for_now(format!(
                 "{} changed since it was looked at; it will be looked at again",
@@ -169,13 +100,13 @@ impl Spool {
         Ok(())
     }
 
-    fn copy(&self, export: &SettledExport, part: &Path) -> Result<String, EposError> {
+    fn copy(&self, export: &SettledExport, part: &Path, kind: FolderKind) -> Result<String, EposError> {
         let path = self.exports.join(&export.name);
         let shown = path.display();
         let cannot =
             |what: &'static str| move |source| passing(format!("cannot {what} {}", path_text(&export.name)), source);
         let mut file = open_for_reading(&path).map_err(cannot("open the export"))?;
-        let before = observation(&file.metadata().map_err(cannot("look at the export"))?, None);
+        let before = observation(&file.metadata().map_err(cannot("look at the export"))?, kind, None);
         let is_same = before.bytes == export.bytes && before.modified == export.timing.modified;
         if !is_same {
             return Err(for_now(format!("{shown} has changed since it was looked at; it will be looked at again")));
@@ -193,8 +124,8 @@ impl Spool {
             copied += read as u64;
         }
         copy.sync_all().map_err(no_room)?;
-        let open = observation(&file.metadata().map_err(cannot("look at the export"))?, None);
-        let named = fs::symlink_metadata(&path).map(|metadata| observation(&metadata, None));
+        let open = observation(&file.metadata().map_err(cannot("look at the export"))?, kind, None);
+        let named = fs::symlink_metadata(&path).map(|metadata| observation(&metadata, kind, None));
         let named = named.map_err(cannot("find the export again after copying"))?;
         if open != before || named != before || copied != before.bytes {
             return Err(for_now(format!("{shown} changed while it was copied; it will be looked at again")));
@@ -202,8 +133,13 @@ impl Spool {
         Ok(hex(&hash.finalize()))
     }
 
-    /// Moves the copy to its place, then deals with the till's own file.
-    pub(super) fn finish(&self, export: &SpooledExport, fate: ExportFate<'_>, now: Timestamp) -> Result<(), EposError> {
+    /// Moves the copy to its place.
+    pub(super) fn put_away(
+        &self,
+        export: &SpooledExport,
+        fate: ExportFate<'_>,
+        now: Timestamp,
+    ) -> Result<(), EposError> {
         let kind = match fate {
             ExportFate::Archived => "archive",
             ExportFate::Quarantined { .. } => "quarantine",
@@ -225,15 +161,20 @@ impl Spool {
             }
             move_away(&export.spooled, &folder.join(kept)).map_err(cannot_move)?;
         }
+        Ok(())
+    }
+
+    /// Deletes the till's own file where the settings say so.
+    pub(super) fn clear(&self, export: &SettledExport) -> Result<(), EposError> {
         match self.after {
             ExportsAfter::Leave => Ok(()),
-            ExportsAfter::Delete => self.delete_original(&export.source),
+            ExportsAfter::Delete => self.delete_original(export),
         }
     }
 
     fn delete_original(&self, export: &SettledExport) -> Result<(), EposError> {
         let path = self.exports.join(&export.name);
-        match fs::symlink_metadata(&path).map(|metadata| observation(&metadata, None)) {
+        match fs::symlink_metadata(&path).map(|metadata| observation(&metadata, FolderKind::Share, None)) {
             Ok(seen) if seen.bytes == export.bytes && seen.modified == export.timing.modified => {
                 // Its companion first: left alone, it would call the next export whole while it is being written.
                 let companion = export.companion.as_ref().map(|companion| self.exports.join(&companion.name));
@@ -287,7 +228,9 @@ pub(super) fn prune_files(folder: &Path, oldest: Timestamp, is_meant: impl Fn(&s
     let mut removed = 0;
     for name in names_in(folder)?.into_iter().filter(|name| is_meant(name)) {
         let path = folder.join(name);
-        let modified = fs::symlink_metadata(&path).ok().and_then(|metadata| observation(&metadata, None).modified);
+        let modified = fs::symlink_metadata(&path)
+            .ok()
+            .and_then(|metadata| observation(&metadata, FolderKind::Share, None).modified);
         if modified.is_some_and(|modified| modified < oldest) {
             remove_if_there(&path).map_err(|error| passing(format!("cannot remove {}", path.display()), error))?;
             removed += 1;

@@ -22,6 +22,32 @@ pub struct FileId {
     pub number: u64,
 }
 
+/// Where a folder lies, as far as its promises go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FolderKind {
+    /// On a disk of this machine: changes are told at once, numbers of files are true.
+    Local,
+    /// On a network share, behind a program (FUSE), or on what we do not know: others' changes are not told, listings
+    /// may be seconds old, and a file's number may be made up.
+    Share,
+}
+
+/// Where the folder lies, asked anew at each call: a share may be mounted in its place at any time.
+///
+/// # Errors
+/// When the folder cannot be asked.
+pub fn kind_of(folder: &Path) -> io::Result<FolderKind> {
+    os::kind_of(folder)
+}
+
+/// The share behind a drive letter, as this user sees it (`\\server\share`); `None` for what is no mapped drive.
+pub fn share_behind_letter(path: &Path) -> Option<String> {
+    os::share_behind_letter(path)
+}
+
+/// Do listings show size and time of each file for nothing?
+pub const LISTINGS_SHOW_ALL: bool = cfg!(windows);
+
 /// Gives `from` the name `to`, unless something has that name already.
 ///
 /// # Errors
@@ -76,9 +102,19 @@ pub fn file_identity(file: &File) -> io::Result<Option<FileId>> {
     Ok(os::identity(&file.metadata()?))
 }
 
+/// Which folder it is; `None` where the system does not say, or it is not there.
+pub fn folder_identity(folder: &Path) -> Option<FileId> {
+    std::fs::metadata(folder).ok().as_ref().and_then(os::identity)
+}
+
 /// The identity that `metadata` tells; `None` where the system does not say.
 pub fn identity_of(metadata: &Metadata) -> Option<FileId> {
     os::identity(metadata)
+}
+
+/// The number of the file that a listing shows without being asked for more; `None` where it shows none.
+pub(super) fn number_in_listing(entry: &std::fs::DirEntry) -> Option<u64> {
+    os::number_in_listing(entry)
 }
 
 /// Opens one of the till's files for reading; where the system can, only while nobody is writing to it.
@@ -87,6 +123,22 @@ pub fn identity_of(metadata: &Metadata) -> Option<FileId> {
 /// When it is locked, or cannot be read.
 pub fn open_for_reading(path: &Path) -> io::Result<File> {
     os::open_for_reading(path)
+}
+
+/// Would the system let us delete in this folder? Nothing is tried; where it does not say beforehand, it would.
+///
+/// # Errors
+/// The reason why not.
+pub fn may_change(folder: &Path) -> io::Result<()> {
+    os::may_change(folder)
+}
+
+/// Empties a file of ours; a link that someone put in its place is not followed.
+///
+/// # Errors
+/// When it is not empty now; on Unix also when it is a link.
+pub fn empty(path: &Path) -> io::Result<()> {
+    os::empty(path)
 }
 
 /// Does another program hold the file just now?
@@ -144,7 +196,7 @@ mod os {
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
-    use super::FileId;
+    use super::{FileId, FolderKind};
 
     #[cfg(target_os = "linux")]
     pub(super) fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
@@ -175,6 +227,11 @@ mod os {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+    pub(super) fn number_in_listing(entry: &std::fs::DirEntry) -> Option<u64> {
+        Some(std::os::unix::fs::DirEntryExt::ino(entry))
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
     pub(super) fn identity(metadata: &Metadata) -> Option<FileId> {
         Some(FileId { volume: metadata.dev(), number: metadata.ino() })
     }
@@ -188,7 +245,61 @@ mod os {
     }
 
     pub(super) fn is_held_by_another(error: &io::Error) -> bool {
-        error.raw_os_error() == Some(rustix::io::Errno::TXTBSY.raw_os_error())
+        use rustix::io::Errno;
+        // A share's server that refuses because another client has the file open makes it "busy".
+        [Errno::TXTBSY, Errno::BUSY].iter().any(|held| error.raw_os_error() == Some(held.raw_os_error()))
+    }
+
+    /// File systems of this machine's own disks, by the numbers of `statfs(2)` and the kernel's `magic.h`. What is not
+    /// among them (CIFS, SMB2, NFS, FUSE, 9P, AFS, Ceph, whatever comes) is in doubt a share.
+    #[cfg(target_os = "linux")]
+    const LOCAL: [u32; 18] = [
+        0x0000_ef53, // ext2, ext3, ext4
+        0x5846_5342, // xfs
+        0x9123_683e, // btrfs
+        0x2fc1_2fc1, // zfs
+        0xf2f5_2010, // f2fs
+        0xca45_1a4e, // bcachefs
+        0x0102_1994, // tmpfs
+        0x8584_58f6, // ramfs
+        0x794c_7630, // overlayfs
+        0x7366_746e, // ntfs3
+        0x5346_544e, // ntfs
+        0x0000_4d44, // vfat
+        0x2011_bab0, // exfat
+        0x3153_464a, // jfs
+        0x5265_4973, // reiserfs
+        0x0000_3434, // nilfs
+        0x1501_3346, // udf
+        0x0000_f15f, // ecryptfs
+    ];
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn kind_of(folder: &Path) -> io::Result<FolderKind> {
+        // The number has 32 bits; some systems give it in a signed or a wider field.
+        let told = rustix::fs::statfs(folder)?.f_type as u64 & 0xffff_ffff;
+        let is_local = LOCAL.iter().any(|local| u64::from(*local) == told);
+        Ok(if is_local { FolderKind::Local } else { FolderKind::Share })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn kind_of(folder: &Path) -> io::Result<FolderKind> {
+        std::fs::metadata(folder).map(|_| FolderKind::Share)
+    }
+
+    pub(super) fn share_behind_letter(_path: &Path) -> Option<String> {
+        None
+    }
+
+    pub(super) fn may_change(folder: &Path) -> io::Result<()> {
+        use rustix::fs::{Access, access};
+        Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
+    }
+
+    pub(super) fn empty(path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+        std::fs::OpenOptions::new().write(true).custom_flags(flags).open(path)?.set_len(0)
     }
 }
 
@@ -199,7 +310,8 @@ mod os {
     use std::os::windows::fs::OpenOptionsExt;
     use std::path::{Component, Path, Prefix};
 
-    use super::FileId;
+    use super::{FileId, FolderKind};
+    use crate::epos::folder_path::{drive_root, share_of};
 
     /// FILE_SHARE_READ and FILE_SHARE_DELETE: others may read and rename meanwhile, nobody may write.
     const NO_WRITERS: u32 = 0x1 | 0x4;
@@ -232,6 +344,10 @@ mod os {
         }
     }
 
+    pub(super) fn number_in_listing(_entry: &std::fs::DirEntry) -> Option<u64> {
+        None
+    }
+
     pub(super) fn identity(_metadata: &Metadata) -> Option<FileId> {
         None
     }
@@ -242,6 +358,28 @@ mod os {
 
     pub(super) fn is_held_by_another(error: &io::Error) -> bool {
         matches!(error.raw_os_error(), Some(ACCESS_DENIED | SHARING_VIOLATION))
+    }
+
+    /// The system writes a mapped drive out as the share behind it.
+    pub(super) fn kind_of(folder: &Path) -> io::Result<FolderKind> {
+        let written_out = folder.canonicalize()?;
+        let is_share = written_out.to_str().is_none_or(|path| share_of(path).is_some());
+        Ok(if is_share { FolderKind::Share } else { FolderKind::Local })
+    }
+
+    pub(super) fn share_behind_letter(path: &Path) -> Option<String> {
+        let root = drive_root(path.to_str()?)?;
+        share_of(Path::new(&root).canonicalize().ok()?.to_str()?)
+    }
+
+    pub(super) fn may_change(folder: &Path) -> io::Result<()> {
+        std::fs::metadata(folder).map(|_| ())
+    }
+
+    pub(super) fn empty(path: &Path) -> io::Result<()> {
+        /// FILE_FLAG_OPEN_REPARSE_POINT: a link is opened itself, not what it leads to.
+        const THE_LINK_ITSELF: u32 = 0x0020_0000;
+        OpenOptions::new().write(true).custom_flags(THE_LINK_ITSELF).open(path)?.set_len(0)
     }
 }
 
@@ -285,6 +423,14 @@ mod tests {
         assert_eq!(file_identity(&File::open(&to).unwrap()).unwrap(), before);
         assert_ne!(same_volume(folder.path(), &to).unwrap(), Some(false));
         sync_folder(folder.path()).unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_of_the_kernels_own_is_no_disk_and_in_doubt_a_share() {
+        assert_eq!(kind_of(Path::new("/proc")).unwrap(), FolderKind::Share);
+        assert_eq!(kind_of(Path::new("/dev/shm")).unwrap(), FolderKind::Local);
+        assert!(kind_of(Path::new("/nowhere")).is_err());
     }
 
     #[test]

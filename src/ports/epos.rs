@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -28,6 +29,9 @@ pub trait Epos: Send + Sync {
     /// The latest time at which no export that is still to be dealt with was in the folder; after a restart it bounds
     /// the age of what appeared meanwhile. `None` when nothing is known yet.
     fn last_look(&self) -> Option<Timestamp>;
+
+    /// How often to look, and how much stillness to ask for: as the last look found the folders. Does not touch them.
+    fn pace(&self) -> Pace;
 
     /// This export has been dealt with, in this run or an earlier one: it is not reported again until it changes.
     fn set_aside(&self, export: &SettledExport);
@@ -119,6 +123,25 @@ pub trait Epos: Send + Sync {
     fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError>;
 }
 
+/// How often the till's folders are looked at, and how much has to stand still for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Between two looks while something is awaited.
+    pub sweep_awaiting: Duration,
+    /// Between two looks else.
+    pub sweep_idle: Duration,
+    /// Equal looks before an export counts as whole.
+    pub settle_looks: u32,
+    /// Between two of those looks at least.
+    pub settle_every: Duration,
+    /// Least age of an export by our own clock.
+    pub settle_age: Duration,
+    /// Successful looks in which an order file must be gone.
+    pub order_gone_looks: u32,
+    /// Between two of those looks at least.
+    pub order_gone_every: Duration,
+}
+
 /// Takes one row of an export.
 pub type RowSink<'a> = dyn FnMut(&ExportRow<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
 
@@ -151,8 +174,32 @@ pub enum Says {
 pub struct ExportLook {
     /// Files that have stopped changing and are still to be dealt with, oldest first.
     pub settled: Vec<SettledExport>,
-    /// Names of files that are still changing, locked or empty, with the reason to show.
-    pub unsettled: Vec<(String, String)>,
+    /// Files that cannot be read yet, or not at all.
+    pub unsettled: Vec<Unsettled>,
+    /// Exports that were read and should be deleted, and cannot be, with the reason to show.
+    pub undeleted: Vec<(String, String)>,
+}
+
+/// A file of the export folder that cannot be read yet, or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsettled {
+    /// Its name, without folder; as far as it is text.
+    pub name: String,
+    /// The reason to show.
+    pub reason: String,
+    /// What keeps it.
+    pub cause: Cause,
+}
+
+/// What keeps a file from being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// It changes, is empty, or waits for the file beside it: the till may be at work.
+    Unfinished,
+    /// It cannot be opened: another program has it, or the agent has no right to read it.
+    Held,
+    /// It is nothing that is ever read: a link, a folder, a name that is no text.
+    Unfit,
 }
 
 /// A file that has stopped changing.

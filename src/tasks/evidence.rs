@@ -5,10 +5,9 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::ports::{Sighting, Sign};
-use crate::units::Span;
+use crate::ports::{Pace, Sighting, Sign};
 
 /// The evidence of a file that is in none of the folders.
 pub const GONE: &str = "gone from the import folder";
@@ -53,14 +52,22 @@ struct Gone {
 #[derive(Debug)]
 pub struct EvidenceTracker {
     looks: u32,
-    every: Span,
+    every: SignedDuration,
     gone: HashMap<String, Gone>,
 }
 
 impl EvidenceTracker {
-    /// *Gone* needs `looks` successful looks, at least `every` apart.
-    pub fn new(looks: u32, every: Span) -> Self {
-        Self { looks: looks.max(1), every, gone: HashMap::new() }
+    /// *Gone* needs as many successful looks, as far apart, as the pace asks for.
+    pub fn new(pace: &Pace) -> Self {
+        let mut tracker = Self { looks: 1, every: SignedDuration::ZERO, gone: HashMap::new() };
+        tracker.keep_pace(pace);
+        tracker
+    }
+
+    /// Asks for as much as this pace does from now on; looks that were counted stay counted.
+    pub fn keep_pace(&mut self, pace: &Pace) {
+        self.looks = pace.order_gone_looks.max(1);
+        self.every = SignedDuration::try_from(pace.order_gone_every).unwrap_or(SignedDuration::MAX);
     }
 
     /// Forgets all looks.
@@ -90,7 +97,7 @@ impl EvidenceTracker {
                     // The clock was set back: the earlier looks say nothing about times any more.
                     *gone = first_look;
                 }
-                if gone.looks == 0 || now.duration_since(gone.last) >= self.every.signed() {
+                if gone.looks == 0 || now.duration_since(gone.last) >= self.every {
                     gone.looks += 1;
                     gone.last = now;
                 }
@@ -107,6 +114,8 @@ impl EvidenceTracker {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -117,8 +126,22 @@ mod tests {
         vec![Sighting { name: "order_1.csv".into(), sign, found_as: None, answers: Vec::new() }]
     }
 
+    /// Of a pace, only what concerns orders counts here.
+    fn pace(looks: u32, every: u64) -> Pace {
+        let other = Duration::from_secs(1);
+        Pace {
+            sweep_awaiting: other,
+            sweep_idle: other,
+            settle_looks: 2,
+            settle_every: other,
+            settle_age: other,
+            order_gone_looks: looks,
+            order_gone_every: Duration::from_secs(every),
+        }
+    }
+
     fn tracker() -> EvidenceTracker {
-        EvidenceTracker::new(2, Span::seconds(5))
+        EvidenceTracker::new(&pace(2, 5))
     }
 
     #[test]
@@ -127,6 +150,17 @@ mod tests {
         assert_eq!(tracker.observe(&seen(Sign::Gone), at(100)), []);
         assert_eq!(tracker.observe(&seen(Sign::Gone), at(104)), [], "too soon after the first look");
         let found = tracker.observe(&seen(Sign::Gone), at(105));
+        assert_eq!(found[0].outcome, Outcome::Taken { at: at(100) });
+    }
+
+    #[test]
+    fn a_folder_that_turns_out_to_be_a_share_asks_for_more_looks_from_then_on() {
+        let mut tracker = tracker();
+        assert_eq!(tracker.observe(&seen(Sign::Gone), at(100)), []);
+        tracker.keep_pace(&pace(3, 15));
+        assert_eq!(tracker.observe(&seen(Sign::Gone), at(105)), []);
+        assert_eq!(tracker.observe(&seen(Sign::Gone), at(115)), []);
+        let found = tracker.observe(&seen(Sign::Gone), at(130));
         assert_eq!(found[0].outcome, Outcome::Taken { at: at(100) });
     }
 

@@ -157,7 +157,7 @@ impl Reconciler for Intake {
 
     async fn activate(&self) -> Next {
         if self.shop.is_paused() {
-            return Next(self.shop.settings.sweep_idle.duration());
+            return Next(self.shop.epos.pace().sweep_idle);
         }
         if let Some(wait) = self.shop.store_rests() {
             return Next(wait);

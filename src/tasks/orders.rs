@@ -70,7 +70,7 @@ pub struct Orders {
 impl Orders {
     /// For this shop.
     pub fn new(shop: Arc<Shop>) -> Arc<Self> {
-        let tracker = EvidenceTracker::new(shop.settings.order_gone_looks, shop.settings.order_gone_every);
+        let tracker = EvidenceTracker::new(&shop.epos.pace());
         Arc::new(Self { shop, tracker: Mutex::new(tracker) })
     }
 
@@ -107,17 +107,17 @@ impl Reconciler for Orders {
     }
 
     async fn activate(&self) -> Next {
-        let settings = &self.shop.settings;
         if self.shop.is_paused() {
-            return Next(settings.sweep_idle.duration());
+            return Next(self.shop.epos.pace().sweep_idle);
         }
         let reconciled = tokio::task::block_in_place(|| self.reconcile().and_then(|_| self.shop.ledger.open_files()));
         if reconciled.is_ok() {
             self.shop.ledger_served(WHAT);
         }
+        let pace = self.shop.epos.pace();
         match reconciled {
-            Ok(open) if open.is_empty() => Next(settings.sweep_idle.duration()),
-            Ok(_) => Next(settings.sweep_awaiting.duration().min(settings.order_gone_every.duration())),
+            Ok(open) if open.is_empty() => Next(pace.sweep_idle),
+            Ok(_) => Next(pace.sweep_awaiting.min(pace.order_gone_every)),
             Err(error) => self.shop.ledger_failed(WHAT, &error),
         }
     }

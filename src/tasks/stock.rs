@@ -3,6 +3,7 @@
 //! Promises: what is read is a private copy of a file that had stopped changing; a file that cannot be believed goes to
 //! quarantine with its reason and changes nothing; a held export is asked about again at every activation.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::domain::stock::Timing;
 use crate::ledger::stock::RowWriter;
 use crate::ledger::{Result, facts};
 use crate::ports::{
-    EposError, ExportFate, ExportLook, ExportRow, ReadError, ReadSummary, Rejection, SettledExport, SpooledExport,
+    Cause, EposError, ExportFate, ExportLook, ExportRow, Pace, ReadError, ReadSummary, Rejection, SettledExport,
+    SpooledExport, Unsettled,
 };
 
 mod gate;
@@ -44,6 +46,14 @@ pub const ITEMS_MISSING: &str = "items_missing";
 pub const EXPORT_SEQUENCE: &str = "export_sequence";
 /// Its name where the ledger fails it.
 const WHAT: &str = "reading of stock";
+/// Condition: a file cannot be opened for long.
+pub const FILE_HELD: &str = "file_held";
+/// Condition: an export that was read cannot be deleted.
+pub const EXPORT_NOT_DELETED: &str = "export_not_deleted";
+/// How long a file may stay closed to us before a person should look; virus scanners and backups are done by then.
+const HELD_TOO_LONG: SignedDuration = SignedDuration::from_mins(10);
+/// Looks at an unsettled file while the time that it has waited doubles: the pauses grow with it.
+const LOOKS_PER_DOUBLING: u32 = 8;
 /// How long a file may stay unsettled before a person should look.
 const UNSETTLED_TOO_LONG: SignedDuration = SignedDuration::from_mins(15);
 /// How often the time of the last look is noted.
@@ -59,9 +69,33 @@ pub struct Stock {
 
 #[derive(Debug, Default)]
 struct Memory {
-    /// When each unsettled file was first found unsettled.
-    unsettled: Vec<(String, Timestamp)>,
+    /// Since when each unsettled file has been kept by the same cause.
+    unsettled: HashMap<String, (Timestamp, Cause)>,
     noted_look: Option<Timestamp>,
+}
+
+impl Memory {
+    /// Notes what keeps which file.
+    fn note_unsettled(&mut self, look: &ExportLook, now: Timestamp) {
+        let mut before = std::mem::take(&mut self.unsettled);
+        for Unsettled { name, cause, .. } in &look.unsettled {
+            let known = before.remove(name).filter(|(since, known)| known == cause && *since <= now);
+            self.unsettled.insert(name.clone(), known.unwrap_or((now, *cause)));
+        }
+    }
+
+    /// When to look again for the sake of unsettled files: soon for those that have only just begun, and the less often
+    /// the longer it lasts, but for ever. `None` when nothing of that kind waits.
+    fn next_look(&self, pace: &Pace, now: Timestamp) -> Option<Duration> {
+        let wait = |(since, cause): &(Timestamp, Cause)| match cause {
+            Cause::Unfinished | Cause::Held => {
+                let waited = now.duration_since(*since).unsigned_abs();
+                Some(pace.settle_every.min(pace.sweep_awaiting).max(waited / LOOKS_PER_DOUBLING))
+            }
+            Cause::Unfit => None,
+        };
+        self.unsettled.values().filter_map(wait).min()
+    }
 }
 
 impl Stock {
@@ -76,17 +110,18 @@ impl Stock {
     /// A failure of the ledger.
     pub fn reconcile(&self) -> Result<Duration> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let settings = &self.shop.settings;
         let now = self.shop.clock.now();
         let look = match self.shop.epos.look_for_exports(now) {
             Ok(look) => look,
             Err(error) => {
                 self.folder_failed(&error);
-                return Ok(settings.sweep_awaiting.duration());
+                return Ok(self.shop.epos.pace().sweep_awaiting);
             }
         };
+        let pace = self.shop.epos.pace();
         self.shop.conditions(&[EXPORT_FOLDER], &[]);
         self.report_unsettled(&mut memory, &look, now);
+        self.report_undeleted(&look.undeleted);
         let mut uncopied = Vec::new();
         for export in self.newcomers(&look)? {
             uncopied.extend(self.take_in(&export)?.err());
@@ -96,11 +131,8 @@ impl Stock {
         let held = self.ask_gate()?;
         self.report_missing()?;
         while self.shop.ledger.prune_stock_rows(PRUNED_AT_ONCE)? > 0 {}
-        Ok(if look.unsettled.is_empty() {
-            if held { settings.sweep_awaiting.duration() } else { settings.sweep_idle.duration() }
-        } else {
-            settings.settle_every.duration().min(settings.sweep_awaiting.duration())
-        })
+        let usual = if held { pace.sweep_awaiting } else { pace.sweep_idle };
+        Ok(memory.next_look(&pace, now).map_or(usual, |soon| soon.min(usual)))
     }
 
     /// Notes how far back an export may date that appears while the agent is away.
@@ -217,7 +249,7 @@ impl Reconciler for Stock {
 
     async fn activate(&self) -> Next {
         if self.shop.is_paused() {
-            return Next(self.shop.settings.sweep_idle.duration());
+            return Next(self.shop.epos.pace().sweep_idle);
         }
         match tokio::task::block_in_place(|| self.reconcile()) {
             Ok(pause) => {

@@ -51,6 +51,7 @@ pub(crate) struct MortalEpos {
     inner: FolderEpos,
     dies: Mutex<Option<Step>>,
     full: AtomicBool,
+    held: Mutex<Option<String>>,
 }
 
 impl MortalEpos {
@@ -61,6 +62,11 @@ impl MortalEpos {
     /// From now on whatever writes a file finds no room, with the system's own error for it.
     pub(crate) fn fill_disk(&self, full: bool) {
         self.full.store(full, Ordering::Relaxed);
+    }
+
+    /// From now on another program has this export open, and shares it with nobody; `None`: it is free again.
+    pub(crate) fn hold_export(&self, name: Option<&str>) {
+        *self.held.lock().unwrap() = name.map(str::to_owned);
     }
 
     fn room_for(&self, what: &str) -> Result<(), EposError> {
@@ -85,10 +91,20 @@ impl MortalEpos {
 
 impl Epos for MortalEpos {
     fn look_for_exports(&self, now: jiff::Timestamp) -> Result<ExportLook, EposError> {
-        self.inner.look_for_exports(now)
+        let mut look = self.inner.look_for_exports(now)?;
+        if let Some(name) = self.held.lock().unwrap().clone() {
+            look.settled.retain(|export| export.name != name);
+            look.unsettled.retain(|unsettled| unsettled.name != name);
+            let reason = "another program has it open".to_owned();
+            look.unsettled.push(Unsettled { name, reason, cause: Cause::Held });
+        }
+        Ok(look)
     }
     fn last_look(&self) -> Option<jiff::Timestamp> {
         self.inner.last_look()
+    }
+    fn pace(&self) -> Pace {
+        self.inner.pace()
     }
     fn set_aside(&self, export: &SettledExport) {
         self.inner.set_aside(export);
@@ -264,7 +280,12 @@ impl TestShop {
         if let Some(last) = ledger.fact(tillbridge::ledger::facts::LAST_LOOK).unwrap() {
             inner.seed_last_look(last.parse().unwrap());
         }
-        let epos = Arc::new(MortalEpos { inner, dies: Mutex::new(None), full: AtomicBool::new(false) });
+        let epos = Arc::new(MortalEpos {
+            inner,
+            dies: Mutex::new(None),
+            full: AtomicBool::new(false),
+            held: Mutex::default(),
+        });
         let store = central::connect(&self.config.store).unwrap();
         let settings = self.config.tasks(self.clock.now());
         let shop = Shop::new(ledger, Arc::new(self.clock.clone()), epos.clone(), store, settings);

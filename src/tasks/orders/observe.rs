@@ -26,6 +26,7 @@ impl Orders {
             Err(error) => return Ok(Err(error)),
         };
         let now = self.shop.clock.now();
+        tracker.keep_pace(&self.shop.epos.pace());
         for Finding { name, outcome, evidence } in tracker.observe(&sightings, now) {
             let Some(file) = visible.iter().find(|file| file.names.name == name) else { continue };
             for order in &file.orders {

@@ -6,18 +6,21 @@ use jiff::Timestamp;
 
 use super::gate::Waiting;
 use super::{
-    ADMITTED_UNPROVED, EXPORT_FOLDER, EXPORT_HELD, EXPORT_NOT_COPIED, EXPORT_REFUSED, EXPORT_REJECTED,
-    EXPORT_ROW_ERRORS, EXPORT_SEQUENCE, EXPORT_UNSETTLED, ITEMS_MISSING, Memory, Stock, UNSETTLED_TOO_LONG, chain,
+    ADMITTED_UNPROVED, EXPORT_FOLDER, EXPORT_HELD, EXPORT_NOT_COPIED, EXPORT_NOT_DELETED, EXPORT_REFUSED,
+    EXPORT_REJECTED, EXPORT_ROW_ERRORS, EXPORT_SEQUENCE, EXPORT_UNSETTLED, FILE_HELD, HELD_TOO_LONG, ITEMS_MISSING,
+    Memory, Stock, UNSETTLED_TOO_LONG, chain,
 };
 use crate::domain::gate::HoldReason;
 use crate::domain::stock::{Scope, in_words};
 use crate::ledger::Result;
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::exports::{ExportRecord, Missing};
-use crate::ports::{EposError, ExportLook, ReadSummary, Rejection, SpooledExport};
+use crate::ports::{Cause, EposError, ExportLook, ReadSummary, Rejection, SpooledExport, Unsettled};
 
 /// Missing items that are named.
 const NAMED_ITEMS: u32 = 5;
+/// Unsettled files that are named, of each kind.
+const MOST_UNSETTLED: usize = 50;
 /// What a trouble with rows is about where exports of changes come every few minutes, each under another name.
 const OF_CHANGES: &str = "exports of changes";
 
@@ -51,31 +54,27 @@ impl Stock {
     }
 
     pub(super) fn report_unsettled(&self, memory: &mut Memory, look: &ExportLook, now: Timestamp) {
-        memory.unsettled.retain(|(name, _)| look.unsettled.iter().any(|(still, _)| still == name));
-        for (name, _) in &look.unsettled {
-            if !memory.unsettled.iter().any(|(known, _)| known == name) {
-                memory.unsettled.push((name.clone(), now));
-            }
-        }
-        let too_long = |name: &str| {
-            memory
-                .unsettled
-                .iter()
-                .any(|(known, since)| known == name && now.duration_since(*since) >= UNSETTLED_TOO_LONG)
+        memory.note_unsettled(look, now);
+        let trouble = |unsettled: &Unsettled| {
+            let (since, _) = *memory.unsettled.get(&unsettled.name)?;
+            unsettled_trouble(unsettled, since, now)
         };
-        let troubles: Vec<Trouble> = look
-            .unsettled
-            .iter()
-            .filter(|(name, _)| too_long(name))
-            .map(|(name, why)| Trouble {
-                code: EXPORT_UNSETTLED,
-                subject: name.clone(),
-                severity: Severity::Warning,
-                text: format!("the export {name} cannot be read yet: {why}"),
-                remedy: "See whether the till's export hangs or another program holds the file. It is read as soon as it is whole.".into(),
-            })
-            .collect();
-        self.shop.conditions(&[EXPORT_UNSETTLED], &troubles);
+        let troubles: Vec<Trouble> = look.unsettled.iter().filter_map(trouble).take(MOST_UNSETTLED).collect();
+        self.shop.conditions(&[EXPORT_UNSETTLED, FILE_HELD], &troubles);
+    }
+
+    pub(super) fn report_undeleted(&self, undeleted: &[(String, String)]) {
+        let trouble = |(name, why): &(String, String)| {
+            Trouble {
+            code: EXPORT_NOT_DELETED,
+            subject: name.clone(),
+            severity: Severity::Warning,
+            text: format!("the export {name} was read, and stays in the export folder: {why}"),
+            remedy: "Give the agent's account the right to delete in the export folder, or set epos.exports_after = \"leave\". It is tried again by itself, and the export is not read twice.".into(),
+        }
+        };
+        let troubles: Vec<Trouble> = undeleted.iter().take(MOST_UNSETTLED).map(trouble).collect();
+        self.shop.conditions(&[EXPORT_NOT_DELETED], &troubles);
     }
 
     pub(super) fn report_row_errors(&self, spooled: &SpooledExport, summary: &ReadSummary, errors: u64) {
@@ -180,6 +179,34 @@ impl Stock {
         self.shop.conditions(&[ITEMS_MISSING], trouble.as_slice());
         Ok(())
     }
+}
+
+/// What to say of a file that has been kept from being read since then, once that is too long.
+fn unsettled_trouble(unsettled: &Unsettled, since: Timestamp, now: Timestamp) -> Option<Trouble> {
+    let Unsettled { name, reason, cause } = unsettled;
+    let (code, at_most, text, remedy) = match cause {
+        Cause::Unfinished => (
+            EXPORT_UNSETTLED,
+            UNSETTLED_TOO_LONG,
+            format!("the export {name} cannot be read yet: {reason}"),
+            "See whether the till's export hangs. It is read as soon as it is whole.",
+        ),
+        Cause::Held => (
+            FILE_HELD,
+            HELD_TOO_LONG,
+            format!("the export {name} cannot be opened since {}: {reason}", in_words(since)),
+            "End the program that has it open (a spreadsheet, a backup, a virus scanner), or give the agent's account the right to read it. It is tried again by itself for as long as it takes.",
+        ),
+        Cause::Unfit => (
+            EXPORT_UNSETTLED,
+            UNSETTLED_TOO_LONG,
+            format!("{name} in the export folder is named like an export and is not read: {reason}"),
+            "Put it right or take it away; or narrow epos.export_files, if it is no export.",
+        ),
+    };
+    let is_too_long = now.duration_since(since) >= at_most;
+    let remedy = remedy.to_owned();
+    is_too_long.then(|| Trouble { code, subject: name.clone(), severity: Severity::Warning, text, remedy })
 }
 
 /// One trouble for each held export, but changes that only wait for earlier ones are counted with those.
