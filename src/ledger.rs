@@ -22,6 +22,7 @@ pub mod explain;
 pub mod exports;
 pub mod files;
 pub mod held;
+pub mod item_map;
 pub mod items;
 pub mod merge;
 pub mod order_lists;

@@ -10,10 +10,10 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use super::orders::{AGENT, move_order};
-use super::{Doing, Ledger, Result, acknowledgements, at_column, micros, outbox};
-use crate::domain::OrderId;
+use super::{Doing, Ledger, Result, acknowledgements, at_column, item_map, micros, outbox};
 use crate::domain::gate::PublishedOrder;
 use crate::domain::order::OrderEvent;
+use crate::domain::{ItemMap, OrderId, Sku};
 use crate::ports::{OrderFile, Stage, hex};
 
 /// How far an order file is.
@@ -88,31 +88,36 @@ impl Ledger {
         })
     }
 
-    /// Journals a file that is about to be written. Doing so again for the same name and bytes changes nothing.
+    /// [`Ledger::file_planned_under`] for a till that calls every item as the store does.
     ///
     /// # Errors
     /// A failure of SQLite.
     pub fn file_planned(&self, order: &OrderId, copy: u32, file: &OrderFile, now: Timestamp) -> Result<()> {
-        self.write("plan an order file", |tx| {
-            // What no till can have seen is planned anew under the same name.
-            let unseen = "name = ?1 AND (state = 'planned' OR (state = 'withdrawn' AND visible_at IS NULL))";
-            let of_unseen = format!("name IN (SELECT name FROM order_file WHERE {unseen})");
-            tx.execute(&format!("DELETE FROM order_file_units WHERE {of_unseen}"), [&file.name])?;
-            tx.execute(&format!("DELETE FROM order_file WHERE {unseen}"), [&file.name])?;
-            tx.execute(
-                "INSERT INTO order_file (name, order_id, copy, sha256, bytes, state, planned_at) VALUES (?1, ?2, ?3, ?4, ?5, 'planned', ?6)",
-                params![file.name, order.0, copy, fingerprint(&file.bytes), file.bytes.len() as i64, micros(now)],
-            )?;
-            if let Some(sequence) = file.sequence.and_then(|sequence| i64::try_from(sequence).ok()) {
-                let sql = "INSERT INTO order_file_sequence (sequence, order_id, copy) VALUES (?1, ?2, ?3)
-                           ON CONFLICT (order_id, copy) DO NOTHING";
-                tx.execute(sql, params![sequence, order.0, copy])?;
+        self.file_planned_under(order, copy, file, &ItemMap::default(), now).map(|_| ())
+    }
+
+    /// Journals a file that is about to be written, with its units by web SKU and the codes that stand in it. Doing so
+    /// again for the same name and bytes changes nothing. False, and nothing noted: a code is another one since the file
+    /// was rendered, so that it has to be rendered anew.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn file_planned_under(
+        &self,
+        order: &OrderId,
+        copy: u32,
+        file: &OrderFile,
+        codes: &ItemMap,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let skus: Vec<Sku> = file.units.iter().map(|(sku, _)| sku.clone()).collect();
+        self.transact("plan an order file", |tx| {
+            let codes_now = item_map::map_of(tx, &skus)?;
+            if skus.iter().any(|sku| codes.till_of(sku) != codes_now.till_of(sku)) {
+                return Ok(false);
             }
-            let mut insert = tx.prepare_cached("INSERT INTO order_file_units (name, sku, units) VALUES (?1, ?2, ?3)")?;
-            for (sku, units) in &file.units {
-                insert.execute(params![file.name, sku.as_str(), units.to_string()])?;
-            }
-            Ok(())
+            plan(tx, order, copy, file, codes, now).doing("plan an order file")?;
+            Ok(true)
         })
     }
 
@@ -311,6 +316,38 @@ pub(crate) fn unproved_in(tx: &Transaction<'_>) -> Result<Vec<PublishedOrder>> {
     orders.and_then(Iterator::collect).doing("list unproved orders")
 }
 
+/// Journals a file with its running number, its units and their codes.
+fn plan(
+    tx: &Transaction<'_>,
+    order: &OrderId,
+    copy: u32,
+    file: &OrderFile,
+    codes: &ItemMap,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    // What no till can have seen is planned anew under the same name.
+    let unseen = "name = ?1 AND (state = 'planned' OR (state = 'withdrawn' AND visible_at IS NULL))";
+    let of_unseen = format!("name IN (SELECT name FROM order_file WHERE {unseen})");
+    tx.execute(&format!("DELETE FROM order_file_units WHERE {of_unseen}"), [&file.name])?;
+    tx.execute(&format!("DELETE FROM order_file WHERE {unseen}"), [&file.name])?;
+    tx.execute(
+        "INSERT INTO order_file (name, order_id, copy, sha256, bytes, state, planned_at) VALUES (?1, ?2, ?3, ?4, ?5, 'planned', ?6)",
+        params![file.name, order.0, copy, fingerprint(&file.bytes), file.bytes.len() as i64, micros(now)],
+    )?;
+    if let Some(sequence) = file.sequence.and_then(|sequence| i64::try_from(sequence).ok()) {
+        let sql = "INSERT INTO order_file_sequence (sequence, order_id, copy) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (order_id, copy) DO NOTHING";
+        tx.execute(sql, params![sequence, order.0, copy])?;
+    }
+    let mut insert =
+        tx.prepare_cached("INSERT INTO order_file_units (name, sku, units, booked_as) VALUES (?1, ?2, ?3, ?4)")?;
+    for (sku, units) in &file.units {
+        let code = codes.till_of(sku).unwrap_or(sku);
+        insert.execute(params![file.name, sku.as_str(), units.to_string(), code.as_str()])?;
+    }
+    Ok(())
+}
+
 const OPEN: &str = "SELECT f.name, f.order_id, o.number, f.copy, f.state, f.sha256, f.planned_at, f.visible_at, o.void
      FROM order_file f JOIN web_order o ON o.id = f.order_id";
 
@@ -342,6 +379,6 @@ fn end_file(tx: &Transaction<'_>, name: &str, state: &str, at: Timestamp, eviden
         "UPDATE order_file SET state = ?2, ended_at = ?3, evidence = ?4 WHERE name = ?1",
         params![name, state, micros(at), evidence],
     )
-    .map(|_| ())
-    .doing("note what became of an order file")
+    .doing("note what became of an order file")?;
+    item_map::mark_others_due(tx, name, at)
 }

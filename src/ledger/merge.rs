@@ -9,6 +9,7 @@ use rusqlite::{Transaction, params};
 
 use super::admission::{base_in, in_stock, newest_in, parse_timing};
 use super::exports::{ExportState, Missing};
+use super::item_map::Names;
 use super::{Doing, Ledger, Result, at_column, held, micros};
 use crate::domain::stock::Scope;
 use crate::domain::{AdmittedSnapshot, ExportId};
@@ -159,7 +160,7 @@ fn lay_over(tx: &Transaction<'_>, id: ExportId, base: ExportId, younger: &[Expor
 
 /// The export takes the place of all before it.
 fn replace(tx: &Transaction<'_>, id: ExportId, now: Timestamp) -> Result<()> {
-    mark_changed_due(tx, id, now).doing("mark the items that changed")?;
+    mark_changed_due(tx, id, Names::of(tx)?, now).doing("mark the items that changed")?;
     held::supersede_older(tx, id)?;
     tx.execute("UPDATE export SET state = 'superseded' WHERE state IN ('admitted', 'merged')", [])
         .doing("set the older export aside")?;
@@ -168,7 +169,7 @@ fn replace(tx: &Transaction<'_>, id: ExportId, now: Timestamp) -> Result<()> {
 
 /// The export's rows take the place of those of the same SKUs, and nothing else.
 fn merge(tx: &Transaction<'_>, id: ExportId, base: ExportId, now: Timestamp) -> Result<()> {
-    mark_changed_due(tx, id, now).doing("mark the items that changed")?;
+    mark_changed_due(tx, id, Names::of(tx)?, now).doing("mark the items that changed")?;
     count_anew(tx, id, base).doing("count the items that changed")?;
     tx.execute(
         "INSERT INTO stock_row (export_id, sku, quantity, line, row, origin)
@@ -260,9 +261,10 @@ fn evidence_from_kept_rows(tx: &Transaction<'_>, id: ExportId) -> rusqlite::Resu
     .map(|_| ())
 }
 
-/// Due are the SKUs of this export whose count changed, and those of orders that it may prove and what counted before
-/// could not.
-fn mark_changed_due(tx: &Transaction<'_>, id: ExportId, now: Timestamp) -> rusqlite::Result<()> {
+/// Due are the web SKUs of this export's items whose count changed, and of those in orders that it may prove and what
+/// counted before could not.
+fn mark_changed_due(tx: &Transaction<'_>, id: ExportId, names: Names, now: Timestamp) -> rusqlite::Result<()> {
+    let (web_of_row, web_of_units) = (names.web_of("now.sku"), names.web_of("u.booked_as"));
     let due = |from: &str| {
         format!(
             "INSERT INTO outbox_stock (sku, due_since) {from}
@@ -270,23 +272,26 @@ fn mark_changed_due(tx: &Transaction<'_>, id: ExportId, now: Timestamp) -> rusql
         )
     };
     tx.execute(
-        &due("SELECT now.sku, ?2 FROM stock_row now
-              LEFT JOIN export e ON e.state = 'admitted'
-              LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = now.sku
-              WHERE now.export_id = ?1 AND was.quantity IS NOT iif(now.quantity = 'DELETE', '0', now.quantity)"),
+        &due(&format!(
+            "SELECT {web_of_row}, ?2 FROM stock_row now
+             LEFT JOIN export e ON e.state = 'admitted'
+             LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = now.sku
+             WHERE now.export_id = ?1 AND was.quantity IS NOT iif(now.quantity = 'DELETE', '0', now.quantity)
+               AND {web_of_row} IS NOT NULL"
+        )),
         params![id.0, micros(now)],
     )?;
     // The first condition on `ended_at` holds for the whole export and can use the index; the second is the row's own.
     tx.execute(
         &due(&format!(
-            "SELECT DISTINCT u.sku, ?2 FROM order_file f JOIN order_file_units u ON u.name = f.name
-             JOIN stock_row r ON r.export_id = ?1 AND r.sku = u.sku
+            "SELECT DISTINCT {web_of_units}, ?2 FROM order_file f JOIN order_file_units u ON u.name = f.name
+             JOIN stock_row r ON r.export_id = ?1 AND r.sku = u.booked_as
              LEFT JOIN export e ON e.state = 'admitted'
-             LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = u.sku
+             LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = u.booked_as
              LEFT JOIN export o ON o.id = coalesce(was.origin, was.export_id)
              WHERE f.state = 'taken' AND f.ended_at > coalesce(
                  (SELECT evidence_from FROM export WHERE state = 'admitted' ORDER BY id DESC LIMIT 1), {NEVER})
-               AND f.ended_at > coalesce(o.evidence_until, {NEVER})"
+               AND f.ended_at > coalesce(o.evidence_until, {NEVER}) AND {web_of_units} IS NOT NULL"
         )),
         params![id.0, micros(now)],
     )?;

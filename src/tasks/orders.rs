@@ -4,6 +4,7 @@
 //! till see an order twice or half; what was revealed is never written again; a look that failed concludes nothing.
 
 mod report;
+pub mod till_codes;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -208,14 +209,18 @@ impl Orders {
             Err(error) => return Ok(Err(error)),
         }
         let sequence = self.shop.ledger.file_sequence(&order.order.id, copy)?;
-        let file = match self.shop.epos.render(&order.order, copy, sequence) {
-            Ok(file) => file,
+        let (file, codes) = match till_codes::render(&self.shop.ledger, &*self.shop.epos, &order.order, copy, sequence)?
+        {
+            Ok(coded) => coded,
             Err(error) => return Ok(Err(error)),
         };
         for warning in &file.warnings {
             tracing::warn!(order.number = order.order.number, "{warning}");
         }
-        self.shop.ledger.file_planned(&order.order.id, copy, &file, self.shop.clock.now())?;
+        if !self.shop.ledger.file_planned_under(&order.order.id, copy, &file, &codes, self.shop.clock.now())? {
+            // A person has just given an item another code: the next activation writes that one.
+            return Ok(Ok(()));
+        }
         if let Err(error) = self.shop.epos.stage(&file) {
             return Ok(Err(error));
         }
