@@ -31,6 +31,7 @@ pub mod outbox;
 pub mod runs;
 mod schema;
 pub mod stock;
+pub mod unmapped;
 
 use schema::Kept;
 

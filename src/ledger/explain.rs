@@ -22,8 +22,10 @@ pub struct OrderCount {
 /// A SKU that the store does not take, with its reason.
 #[derive(Debug, Clone, Serialize)]
 pub struct UnusualItem {
-    /// Which.
+    /// Which: its web SKU.
     pub sku: String,
+    /// The till's code for it, where it has one.
+    pub till_code: Option<String>,
     /// `unknown`, `not-kept` or `refused`.
     pub kind: String,
     /// The store's reason.
@@ -68,10 +70,15 @@ impl Ledger {
                 .query_row("SELECT count(*) FROM store_item WHERE kind <> 'kept'", [], |row| row.get(0))
                 .doing("count items that the store does not take")?;
             let mut found = tx
-                .prepare_cached("SELECT sku, kind, answer FROM store_item WHERE kind <> 'kept' ORDER BY sku LIMIT ?1")
+                .prepare_cached(&format!(
+                    "SELECT s.sku, s.kind, s.answer, {} FROM store_item s WHERE s.kind <> 'kept' ORDER BY s.sku LIMIT ?1",
+                    Names::of(tx)?.till_of("s.sku")
+                ))
                 .doing("list items that the store does not take")?;
-            let rows = found
-                .query_map([limit], |row| Ok(UnusualItem { sku: row.get(0)?, kind: row.get(1)?, why: row.get(2)? }));
+            let unusual = |row: &rusqlite::Row<'_>| {
+                Ok(UnusualItem { sku: row.get(0)?, kind: row.get(1)?, why: row.get(2)?, till_code: row.get(3)? })
+            };
+            let rows = found.query_map([limit], unusual);
             Ok((all.unsigned_abs(), rows.and_then(Iterator::collect).doing("list items that the store does not take")?))
         })
     }
