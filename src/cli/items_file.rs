@@ -181,11 +181,11 @@ impl Found {
             (Some((code, _)), _) if *code == till => return Ok(None),
             (Some((other, above)), _) => {
                 let why = NotOneToOne::WebSkuTaken { web, other: other.clone() };
-                return Err(format!("with {till}: {why} (line {above}); keep one of the two lines"));
+                return Err(format!("with {till}: {why}; see line {above}, and keep one of the two"));
             }
             (None, Some((other, above))) => {
                 let why = NotOneToOne::TillCodeTaken { till, other: other.clone() };
-                return Err(format!("{web}: {why} (line {above}); keep one of the two lines"));
+                return Err(format!("{web}: {why}; see line {above}, and keep one of the two"));
             }
             (None, None) => {}
         }
@@ -293,8 +293,8 @@ mod tests {
             ("4:", ["web_sku is empty", "write it"]),
             ("5:", ["\" C\"", "blanks around it"]),
             ("6:", ["5.01234E+12", "format the column as text"]),
-            ("7:", ["A already has the till code 1", "(line 2)"]),
-            ("8:", ["till code 1 is already that of A", "(line 2)"]),
+            ("7:", ["A already has the till code 1", "see line 2"]),
+            ("8:", ["till code 1 is already that of A", "see line 2"]),
             ("9:", ["3 fields", "quotation marks"]),
             ("11:", ["\"H\\nx\"", "control character"]),
         ] {

@@ -301,7 +301,10 @@ fn counted_from(item: &Explanation) -> String {
 /// Why the till's count is not believed to be without this order.
 fn not_deducted(number: &str, item: &Explanation) -> String {
     if let Some(TakenApart { code, .. }) = item.taken_under_other_code.iter().find(|apart| apart.number == number) {
-        let (sku, now) = (&item.sku, item.till_code.as_ref().unwrap_or(&item.sku));
+        let sku = &item.sku;
+        let Some(now) = &item.till_code else {
+            return format!("order {number}: the till took it as {code}, which is not this item's code any more");
+        };
         return format!(
             "order {number}: the till took it as {code}, which does not prove that {now} is without it; \
              if it is: tillbridge items add {sku} {now} --booked"

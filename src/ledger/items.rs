@@ -201,7 +201,8 @@ fn read_claims_of_others(
     // Two ranges of the index instead of all files of the item.
     let others = |range: &str| {
         format!(
-            "SELECT w.value ->> 1 AS web, o.id, o.number, u.sku AS sold_as, u.units, f.ended_at, o.placed_at, f.copy
+            "SELECT w.value ->> 1 AS web, o.id AS id, o.number AS number, u.sku AS sold_as, u.units AS units,
+               f.ended_at AS ended_at, o.placed_at AS placed_at, f.copy AS copy
              FROM json_each(?1) w CROSS JOIN order_file_units u ON u.booked_as = w.value ->> 0 AND u.sku {range} w.value ->> 1
              JOIN order_file f ON f.name = u.name AND f.state IN ('staged', 'visible', 'taken')
              JOIN web_order o ON o.id = f.order_id"
