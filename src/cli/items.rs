@@ -36,7 +36,7 @@ pub(super) enum Command {
         /// Its code in the till
         till_code: String,
         /// What the till took of this item under an older code is booked on this one (it was renamed in the till, or
-        /// staff have corrected it there)
+        /// staff have corrected it there); counts from the next export
         #[arg(long)]
         booked: bool,
         /// Who says so [default: the user at the keyboard]
@@ -47,7 +47,7 @@ pub(super) enum Command {
     Remove {
         /// The item's SKU in the web store
         web_sku: String,
-        /// What the till took of this item under the code is booked on its web SKU
+        /// What the till took of this item under the code is booked on its web SKU; counts from the next export
         #[arg(long)]
         booked: bool,
         /// Who says so [default: the user at the keyboard]
@@ -67,7 +67,7 @@ pub(super) struct Import {
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// What the till took of these items under older codes is booked on the ones in the file
+    /// What the till took of these items under older codes is booked on the ones in the file; counts from the next export
     #[arg(long)]
     booked: bool,
     /// Name at most so many changes; 0: all
@@ -273,7 +273,11 @@ fn print_changes(changes: &[PairChange], args: &Import, out: &mut dyn Write) -> 
 fn tell_rest(config: &Config, changed: &ItemsChanged, out: &mut dyn Write) -> CliResult {
     const NAMED: usize = 10;
     if changed.booked > 0 {
-        writeln!(out, "{} order(s) that the till took under an older code count as booked.", changed.booked)?;
+        writeln!(
+            out,
+            "{} order(s) that the till took under an older code count as booked from the next export on.",
+            changed.booked
+        )?;
     }
     for apart in changed.under_older_code.iter().take(NAMED) {
         let (web, code) = (shown(&apart.web_sku), shown(&apart.code));

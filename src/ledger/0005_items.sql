@@ -18,7 +18,10 @@ CREATE TABLE item_pair_history (
   by_whom TEXT NOT NULL
 ) STRICT;
 
--- The code under which the till books these units: the one in the file, unless a person says otherwise.
+-- The code under which the till books these units: the one in the file, unless a person says otherwise, and when that was:
+-- an export that was made before is no proof of it.
 ALTER TABLE order_file_units ADD COLUMN booked_as TEXT NOT NULL DEFAULT '';
+ALTER TABLE order_file_units ADD COLUMN booked_at INTEGER;
 UPDATE order_file_units SET booked_as = sku;
 CREATE INDEX order_file_units_by_code ON order_file_units (booked_as, sku);
+CREATE INDEX order_file_units_booked ON order_file_units (booked_at) WHERE booked_at IS NOT NULL;

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
 
+use super::exports::to_json;
 use super::items::sku_column;
 use super::{Doing, Ledger, LedgerError, Result, at_column, micros};
 use crate::domain::item_map::PairChange;
@@ -63,6 +64,8 @@ pub struct Wanted {
     pub booked: BTreeSet<Sku>,
 }
 
+const CHANGE: &str = "change pairs of items";
+
 impl Ledger {
     /// All pairs, with who said so, by web SKU.
     ///
@@ -104,7 +107,7 @@ impl Ledger {
         dry_run: bool,
         wanted: impl FnOnce(&ItemMap) -> std::result::Result<Wanted, E>,
     ) -> Result<std::result::Result<ItemsChanged, E>> {
-        self.transact("change pairs of items", |tx| {
+        self.transact(CHANGE, |tx| {
             let before = all_in(tx)?;
             let wanted = match wanted(&before) {
                 Ok(wanted) => wanted,
@@ -114,17 +117,12 @@ impl Ledger {
             if dry_run {
                 return Ok(Ok(ItemsChanged { changes, ..ItemsChanged::default() }));
             }
-            write_pairs(tx, &changes, by, now).doing("change pairs of items")?;
+            write_pairs(tx, &changes, by, now)?;
             let renamed = before.renamed_by(&wanted.map);
-            forget_and_mark(tx, &renamed, &wanted.map, now).doing("mark renamed items as due")?;
-            let booked = note_booked(tx, &wanted, by, now).doing("note what is booked under new codes")?;
-            let named: BTreeSet<&Sku> = renamed.iter().chain(&wanted.booked).collect();
-            let under_older_code = named
-                .into_iter()
-                .map(|web| under_older_code(tx, web, &wanted.map))
-                .collect::<rusqlite::Result<Vec<_>>>()
-                .doing("list orders under older codes")?;
-            Ok(Ok(ItemsChanged { changes, booked, under_older_code: under_older_code.concat() }))
+            forget_and_mark(tx, &renamed, now)?;
+            let booked = note_booked(tx, &wanted.booked, by, now)?;
+            let under_older_code = under_older_codes(tx, &renamed.iter().chain(&wanted.booked).collect())?;
+            Ok(Ok(ItemsChanged { changes, booked, under_older_code }))
         })
     }
 }
@@ -209,85 +207,99 @@ fn of_table(pairs: Vec<(Sku, Sku)>) -> Result<ItemMap> {
 }
 
 /// Old pairs go before new ones come, so that codes can be exchanged.
-fn write_pairs(tx: &Transaction<'_>, changes: &[PairChange], by: &str, now: Timestamp) -> rusqlite::Result<()> {
-    let mut remove = tx.prepare_cached("DELETE FROM item_pair WHERE web_sku = ?1")?;
-    let mut insert =
-        tx.prepare_cached("INSERT INTO item_pair (web_sku, till_code, since, by_whom) VALUES (?1, ?2, ?3, ?4)")?;
-    let mut note = tx
-        .prepare_cached("INSERT INTO item_pair_history (at, web_sku, was, now, by_whom) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for change in changes {
-        remove.execute([change.web.as_str()])?;
-    }
-    for PairChange { web, was, now: code } in changes {
-        let (was, code) = (was.as_ref().map(Sku::as_str), code.as_ref().map(Sku::as_str));
-        if code.is_some() {
-            insert.execute(params![web.as_str(), code, micros(now), by])?;
-        }
-        note.execute(params![micros(now), web.as_str(), was, code, by])?;
-    }
-    Ok(())
+fn write_pairs(tx: &Transaction<'_>, changes: &[PairChange], by: &str, now: Timestamp) -> Result<()> {
+    let rows: Vec<_> = changes.iter().map(|change| (&change.web, &change.was, &change.now)).collect();
+    let (rows, now) = (to_json(&rows)?, micros(now));
+    let write = || {
+        tx.execute("DELETE FROM item_pair WHERE web_sku IN (SELECT value ->> 0 FROM json_each(?1))", [&rows])?;
+        tx.execute(
+            "INSERT INTO item_pair (web_sku, till_code, since, by_whom)
+             SELECT value ->> 0, value ->> 2, ?2, ?3 FROM json_each(?1) WHERE value ->> 2 IS NOT NULL",
+            params![rows, now, by],
+        )?;
+        tx.execute(
+            "INSERT INTO item_pair_history (at, web_sku, was, now, by_whom)
+             SELECT ?2, value ->> 0, value ->> 1, value ->> 2, ?3 FROM json_each(?1)",
+            params![rows, now, by],
+        )
+    };
+    write().map(|_| ()).doing(CHANGE)
 }
 
 /// What the store holds of an item that the till calls otherwise now is asked, and its quantity computed anew. That the
 /// store has no such item may be another answer by now; where the till has no such item either, it is not asked.
-fn forget_and_mark(tx: &Transaction<'_>, renamed: &[Sku], map: &ItemMap, now: Timestamp) -> rusqlite::Result<()> {
-    let mut forget =
-        tx.prepare_cached("UPDATE store_item SET written = NULL, moved = NULL WHERE sku = ?1 AND kind = 'kept'")?;
-    let mut ask_again = tx.prepare_cached("DELETE FROM store_item WHERE sku = ?1 AND kind <> 'kept'")?;
-    let mut no_more = tx.prepare_cached("DELETE FROM outbox_stock WHERE sku = ?1 AND leased = 0")?;
-    for web in renamed {
-        let is_kept = forget.execute([web.as_str()])? > 0;
-        ask_again.execute([web.as_str()])?;
-        if is_kept || map.till_of(web).is_some() {
-            mark_due(tx, web, now)?;
-        } else {
-            no_more.execute([web.as_str()])?;
-        }
-    }
-    Ok(())
+fn forget_and_mark(tx: &Transaction<'_>, renamed: &[Sku], now: Timestamp) -> Result<()> {
+    let (renamed, code) = (to_json(&renamed)?, Names::of(tx)?.till_of("w.value"));
+    let named = "sku IN (SELECT value FROM json_each(?1))";
+    let is_kept = "EXISTS (SELECT 1 FROM store_item s WHERE s.sku = w.value)";
+    let write = || {
+        tx.execute(
+            &format!("UPDATE store_item SET written = NULL, moved = NULL WHERE kind = 'kept' AND {named}"),
+            [&renamed],
+        )?;
+        tx.execute(&format!("DELETE FROM store_item WHERE kind <> 'kept' AND {named}"), [&renamed])?;
+        tx.execute(
+            &due(&format!(
+                "SELECT w.value, ?2 FROM json_each(?1) w WHERE {is_kept} OR EXISTS (SELECT 1 FROM export e
+                   JOIN stock_row r ON r.export_id = e.id AND r.sku = {code} WHERE e.state = 'admitted')"
+            )),
+            params![renamed, micros(now)],
+        )?;
+        tx.execute(
+            &format!(
+                "DELETE FROM outbox_stock WHERE leased = 0 AND sku IN
+                   (SELECT w.value FROM json_each(?1) w WHERE {code} IS NULL AND NOT {is_kept})"
+            ),
+            [&renamed],
+        )
+    };
+    write().map(|_| ()).doing("mark renamed items as due")
 }
 
-fn mark_due(tx: &Transaction<'_>, web: &Sku, now: Timestamp) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "INSERT INTO outbox_stock (sku, due_since) VALUES (?1, ?2)
-         ON CONFLICT (sku) DO UPDATE SET mark = mark + 1, ready_at = iif(leased, ready_at, 0)",
-    )?
-    .execute(params![web.as_str(), micros(now)])
-    .map(|_| ())
+/// Marks as due what `from` selects: web SKUs, and the time.
+pub(crate) fn due(from: &str) -> String {
+    format!(
+        "INSERT INTO outbox_stock (sku, due_since) {from}
+         ON CONFLICT (sku) DO UPDATE SET mark = mark + 1, ready_at = iif(leased, ready_at, 0)"
+    )
 }
 
-/// A person's word that the till has booked what it took of these items under the codes that they have now.
-fn note_booked(tx: &Transaction<'_>, wanted: &Wanted, by: &str, now: Timestamp) -> rusqlite::Result<u64> {
-    let mut book = tx.prepare_cached(
-        "UPDATE order_file_units SET booked_as = ?2 WHERE sku = ?1 AND booked_as <> ?2 AND name IN
-           (SELECT f.name FROM order_claim c JOIN order_file f ON f.order_id = c.order_id WHERE c.sku = ?1 AND f.state = 'taken')",
-    )?;
-    let mut note = tx.prepare_cached(
-        "INSERT INTO item_pair_history (at, web_sku, was, now, booked, by_whom) VALUES (?1, ?2, ?3, ?3, 1, ?4)",
-    )?;
-    let mut booked = 0;
-    for web in &wanted.booked {
-        let Some(code) = wanted.map.till_of(web) else { continue };
-        // Items of which other orders' files have a code that counts for them are due as well.
-        mark_sharers_due(tx, web, &wanted.map, now)?;
-        let files = book.execute([web.as_str(), code.as_str()])?;
-        if files > 0 {
-            note.execute(params![micros(now), web.as_str(), code.as_str(), by])?;
-            mark_due(tx, web, now)?;
-            booked += files as u64;
-        }
-    }
-    Ok(booked)
-}
+/// The files of these items' orders that the till has or took, with the codes under which it books them; from the items on.
+const FILES_OF_ITEMS: &str = "json_each(?1) w CROSS JOIN order_claim c ON c.sku = w.value
+    CROSS JOIN order_file f INDEXED BY order_file_by_order ON f.order_id = c.order_id AND f.state IN ('staged', 'visible', 'taken')
+    CROSS JOIN order_file_units u ON u.name = f.name AND u.sku = c.sku";
 
-/// The web SKUs whose till code stands in files of orders of this one: they stop being taken from there.
-fn mark_sharers_due(tx: &Transaction<'_>, web: &Sku, map: &ItemMap, now: Timestamp) -> rusqlite::Result<()> {
-    for (code, _, _) in codes_in_files(tx, web)? {
-        if let Some(other) = map.web_of(&code).filter(|other| *other != web) {
-            mark_due(tx, other, now)?;
+/// A person's word that the till has booked what it took of these items under the codes that they have now. When staff
+/// corrected the till is not known, only that it was before now: exports made before now prove nothing of it.
+fn note_booked(tx: &Transaction<'_>, webs: &BTreeSet<Sku>, by: &str, now: Timestamp) -> Result<u64> {
+    let (webs, names, now) = (to_json(webs)?, Names::of(tx)?, micros(now));
+    let (code, other) = (names.till_of("u.sku"), names.web_of("u.booked_as"));
+    let older = format!("{FILES_OF_ITEMS} WHERE f.state = 'taken' AND u.booked_as <> {code}");
+    let write = || {
+        // Items that have the older codes now are due as well: these units were counted against them.
+        for web in ["u.sku", other.as_str()] {
+            tx.execute(
+                &due(&format!("SELECT DISTINCT {web}, ?2 FROM {older} AND {web} IS NOT NULL")),
+                params![webs, now],
+            )?;
         }
-    }
-    Ok(())
+        tx.execute(
+            &format!(
+                "INSERT INTO item_pair_history (at, web_sku, was, now, booked, by_whom)
+                 SELECT DISTINCT ?2, u.sku, u.booked_as, {code}, 1, ?3 FROM {older}"
+            ),
+            params![webs, now, by],
+        )?;
+        tx.execute(
+            &format!(
+                "UPDATE order_file_units SET booked_as = {}, booked_at = ?2 WHERE (name, sku) IN
+                   (SELECT u.name, u.sku FROM {older})",
+                names.till_of("order_file_units.sku")
+            ),
+            params![webs, now],
+        )
+    };
+    write().map(|files| files as u64).doing("note what is booked under new codes")
 }
 
 /// What became of a file also changes what is known of items whose code stands in it for another web SKU.
@@ -297,38 +309,32 @@ pub(crate) fn mark_others_due(tx: &Transaction<'_>, file: &str, now: Timestamp) 
     }
     let web = Names::of(tx)?.web_of("u.booked_as");
     tx.execute(
-        &format!(
-            "INSERT INTO outbox_stock (sku, due_since)
-             SELECT {web}, ?2 FROM order_file_units u WHERE u.name = ?1 AND {web} <> u.sku
-             ON CONFLICT (sku) DO UPDATE SET mark = mark + 1, ready_at = iif(leased, ready_at, 0)"
-        ),
+        &due(&format!("SELECT {web}, ?2 FROM order_file_units u WHERE u.name = ?1 AND {web} <> u.sku")),
         params![file, micros(now)],
     )
     .map(|_| ())
     .doing("mark an order's items as due")
 }
 
-/// Codes in the newest files of this item's orders with something left to take; how many orders are taken, and waiting.
-fn codes_in_files(tx: &Transaction<'_>, web: &Sku) -> rusqlite::Result<Vec<(Sku, i64, i64)>> {
-    let mut found = tx.prepare_cached(
-        "SELECT u.booked_as, coalesce(sum(f.state = 'taken'), 0), coalesce(sum(f.state <> 'taken'), 0)
-         FROM order_claim c JOIN order_file f ON f.order_id = c.order_id AND f.state IN ('staged', 'visible', 'taken')
-           AND f.copy = (SELECT max(copy) FROM order_file g WHERE g.order_id = c.order_id)
-         JOIN order_file_units u ON u.name = f.name AND u.sku = c.sku
-         WHERE c.sku = ?1 AND c.to_take <> '0' GROUP BY u.booked_as ORDER BY u.booked_as",
-    )?;
-    let codes = found.query_map([web.as_str()], |row| Ok((sku_column(row.get(0)?)?, row.get(1)?, row.get(2)?)))?;
-    codes.collect()
-}
-
-fn under_older_code(tx: &Transaction<'_>, web: &Sku, map: &ItemMap) -> rusqlite::Result<Vec<UnderOlderCode>> {
-    let code_now = map.till_of(web);
-    let older = codes_in_files(tx, web)?.into_iter().filter(|(code, _, _)| Some(code) != code_now);
-    let shown = |(code, taken, waiting): (Sku, i64, i64)| UnderOlderCode {
-        web_sku: web.clone(),
-        code,
-        taken: taken.unsigned_abs(),
-        waiting: waiting.unsigned_abs(),
-    };
-    Ok(older.map(shown).collect())
+/// Orders with something left to take whose newest file has another code for one of these items than the till has now.
+fn under_older_codes(tx: &Transaction<'_>, webs: &BTreeSet<&Sku>) -> Result<Vec<UnderOlderCode>> {
+    let doing = "list orders under older codes";
+    let code = Names::of(tx)?.till_of("u.sku");
+    let mut found = tx
+        .prepare(&format!(
+            "SELECT u.sku, u.booked_as, sum(f.state = 'taken'), sum(f.state <> 'taken') FROM {FILES_OF_ITEMS}
+             WHERE c.to_take <> '0' AND u.booked_as IS NOT {code}
+               AND f.copy = (SELECT max(copy) FROM order_file g WHERE g.order_id = c.order_id)
+             GROUP BY u.sku, u.booked_as ORDER BY u.sku, u.booked_as"
+        ))
+        .doing(doing)?;
+    let orders = found.query_map([to_json(webs)?], |row| {
+        Ok(UnderOlderCode {
+            web_sku: sku_column(row.get(0)?)?,
+            code: sku_column(row.get(1)?)?,
+            taken: row.get::<_, i64>(2)?.unsigned_abs(),
+            waiting: row.get::<_, i64>(3)?.unsigned_abs(),
+        })
+    });
+    orders.and_then(Iterator::collect).doing(doing)
 }

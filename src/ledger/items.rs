@@ -158,8 +158,7 @@ fn read_claims(
 ) -> rusqlite::Result<()> {
     // The newest file of an order is the one that tells whether the till has it.
     let mut found = tx.prepare_cached(
-        "SELECT c.sku, c.order_id, o.number, c.to_take, c.reserved, c.shipped, o.before_our_time AS early, f.ended_at, u.units,
-           u.booked_as
+        "SELECT c.sku, c.order_id, o.number, c.to_take, c.reserved, c.shipped, o.before_our_time AS early, max(f.ended_at, coalesce(u.booked_at, f.ended_at)) AS ended_at, u.units, u.booked_as
          FROM json_each(?1) w CROSS JOIN order_claim c ON c.sku = w.value JOIN web_order o ON o.id = c.order_id
          LEFT JOIN order_file f ON f.order_id = c.order_id AND f.state = 'taken'
            AND f.copy = (SELECT max(copy) FROM order_file g WHERE g.order_id = c.order_id)
@@ -202,7 +201,7 @@ fn read_claims_of_others(
     let others = |range: &str| {
         format!(
             "SELECT w.value ->> 1 AS web, o.id AS id, o.number AS number, u.sku AS sold_as, u.units AS units,
-               f.ended_at AS ended_at, o.placed_at AS placed_at, f.copy AS copy
+               max(f.ended_at, coalesce(u.booked_at, f.ended_at)) AS ended_at, o.placed_at AS placed_at, f.copy AS copy
              FROM json_each(?1) w CROSS JOIN order_file_units u ON u.booked_as = w.value ->> 0 AND u.sku {range} w.value ->> 1
              JOIN order_file f ON f.name = u.name AND f.state IN ('staged', 'visible', 'taken')
              JOIN web_order o ON o.id = f.order_id"

@@ -9,7 +9,7 @@ use rusqlite::{Transaction, params};
 
 use super::admission::{base_in, in_stock, newest_in, parse_timing};
 use super::exports::{ExportState, Missing};
-use super::item_map::Names;
+use super::item_map::{Names, due};
 use super::{Doing, Ledger, Result, at_column, held, micros};
 use crate::domain::stock::Scope;
 use crate::domain::{AdmittedSnapshot, ExportId};
@@ -264,36 +264,38 @@ fn evidence_from_kept_rows(tx: &Transaction<'_>, id: ExportId) -> rusqlite::Resu
 /// Due are the web SKUs of this export's items whose count changed, and of those in orders that it may prove and what
 /// counted before could not.
 fn mark_changed_due(tx: &Transaction<'_>, id: ExportId, names: Names, now: Timestamp) -> rusqlite::Result<()> {
-    let (web_of_row, web_of_units) = (names.web_of("now.sku"), names.web_of("u.booked_as"));
-    let due = |from: &str| {
-        format!(
-            "INSERT INTO outbox_stock (sku, due_since) {from}
-             ON CONFLICT (sku) DO UPDATE SET mark = mark + 1, ready_at = iif(leased, ready_at, 0)"
-        )
-    };
+    let web = names.web_of("now.sku");
     tx.execute(
         &due(&format!(
-            "SELECT {web_of_row}, ?2 FROM stock_row now
+            "SELECT {web}, ?2 FROM stock_row now
              LEFT JOIN export e ON e.state = 'admitted'
              LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = now.sku
              WHERE now.export_id = ?1 AND was.quantity IS NOT iif(now.quantity = 'DELETE', '0', now.quantity)
-               AND {web_of_row} IS NOT NULL"
+               AND {web} IS NOT NULL"
         )),
         params![id.0, micros(now)],
     )?;
-    // The first condition on `ended_at` holds for the whole export and can use the index; the second is the row's own.
-    tx.execute(
-        &due(&format!(
-            "SELECT DISTINCT {web_of_units}, ?2 FROM order_file f JOIN order_file_units u ON u.name = f.name
-             JOIN stock_row r ON r.export_id = ?1 AND r.sku = u.booked_as
-             LEFT JOIN export e ON e.state = 'admitted'
-             LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = u.booked_as
-             LEFT JOIN export o ON o.id = coalesce(was.origin, was.export_id)
-             WHERE f.state = 'taken' AND f.ended_at > coalesce(
-                 (SELECT evidence_from FROM export WHERE state = 'admitted' ORDER BY id DESC LIMIT 1), {NEVER})
-               AND f.ended_at > coalesce(o.evidence_until, {NEVER}) AND {web_of_units} IS NOT NULL"
-        )),
-        params![id.0, micros(now)],
-    )?;
+    let files = "order_file f INDEXED BY order_file_taken CROSS JOIN order_file_units u ON u.name = f.name";
+    tx.execute(&due(&proved(names, files, "f.ended_at")), params![id.0, micros(now)])?;
+    // A person's word about the code under which units are booked is as old as it is.
+    let by_word = "order_file_units u INDEXED BY order_file_units_booked CROSS JOIN order_file f ON f.name = u.name";
+    tx.execute(&due(&proved(names, by_word, "u.booked_at")), params![id.0, micros(now)])?;
     Ok(())
+}
+
+/// Items of files in `from` that were taken `at` a time which this export proves and what counted before did not. The
+/// first condition on the time holds for the whole export and is answered by the index; the second is the row's own.
+/// Indexes and the order of the joins are named: SQLite, knowing no numbers of rows, would begin with all rows.
+fn proved(names: Names, from: &str, at: &str) -> String {
+    let web = names.web_of("u.booked_as");
+    format!(
+        "SELECT DISTINCT {web}, ?2 FROM {from}
+         CROSS JOIN stock_row r ON r.export_id = ?1 AND r.sku = u.booked_as
+         LEFT JOIN export e ON e.state = 'admitted'
+         LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = u.booked_as
+         LEFT JOIN export o ON o.id = coalesce(was.origin, was.export_id)
+         WHERE f.state = 'taken' AND {at} > coalesce(
+             (SELECT evidence_from FROM export WHERE state = 'admitted' ORDER BY id DESC LIMIT 1), {NEVER})
+           AND {at} > coalesce(o.evidence_until, {NEVER}) AND {web} IS NOT NULL"
+    )
 }

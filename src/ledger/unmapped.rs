@@ -6,7 +6,7 @@
 use rusqlite::{Transaction, params};
 use serde::Serialize;
 
-use super::item_map::Names;
+use super::item_map::{self, Names};
 use super::items::sku_column;
 use super::{Doing, Ledger, Result, admission};
 use crate::domain::{ExportId, Sku};
@@ -68,18 +68,33 @@ impl Ledger {
     /// # Errors
     /// A failure of SQLite, or a damaged row.
     pub fn unused_codes(&self, export: ExportId, limit: u32) -> Result<(u64, Vec<Sku>)> {
-        const UNUSED: &str = "FROM item_pair other CROSS JOIN stock_row r ON r.export_id = ?1 AND r.sku = other.web_sku
-             WHERE NOT EXISTS (SELECT 1 FROM item_pair own WHERE own.till_code = r.sku)";
         self.read("list codes that are not used", |tx| {
             let doing = "list codes that are not used";
+            if !item_map::any_in(tx)? {
+                return Ok((0, Vec::new()));
+            }
+            let unused = unused_in(tx, export).doing(doing)?;
             let count: i64 =
-                tx.query_row(&format!("SELECT count(*) {UNUSED}"), [export.0], |row| row.get(0)).doing(doing)?;
+                tx.query_row(&format!("SELECT count(*) {unused}"), [export.0], |row| row.get(0)).doing(doing)?;
             let mut found =
-                tx.prepare_cached(&format!("SELECT r.sku {UNUSED} ORDER BY r.sku LIMIT ?2")).doing(doing)?;
+                tx.prepare_cached(&format!("SELECT r.sku {unused} ORDER BY r.sku LIMIT ?2")).doing(doing)?;
             let codes = found.query_map(params![export.0, limit], |row| sku_column(row.get(0)?));
             Ok((count.unsigned_abs(), codes.and_then(Iterator::collect).doing(doing)?))
         })
     }
+}
+
+/// Begins with whichever is fewer, the pairs or the rows: an export of changes has a handful.
+fn unused_in(tx: &Transaction<'_>, export: ExportId) -> rusqlite::Result<String> {
+    let pairs: i64 = tx.query_row("SELECT count(*) FROM item_pair", [], |row| row.get(0))?;
+    let is_long = "SELECT count(*) >= ?2 FROM (SELECT 1 FROM stock_row WHERE export_id = ?1 LIMIT ?2)";
+    let is_long: bool = tx.query_row(is_long, [export.0, pairs], |row| row.get(0))?;
+    let both =
+        if is_long { "item_pair other CROSS JOIN stock_row r" } else { "stock_row r CROSS JOIN item_pair other" };
+    Ok(format!(
+        "FROM {both} WHERE r.export_id = ?1 AND r.sku = other.web_sku
+           AND NOT EXISTS (SELECT 1 FROM item_pair own WHERE own.till_code = r.sku)"
+    ))
 }
 
 fn web_only(tx: &Transaction<'_>, base: ExportId, names: Names, limit: u32) -> rusqlite::Result<(u64, Vec<WebOnly>)> {

@@ -112,16 +112,28 @@ impl Orders {
 
 fn unknown_trouble(item: &UnknownToTill) -> Trouble {
     let UnknownToTill { sku, till_code, number } = item;
-    let code = till_code.as_ref().unwrap_or(sku);
-    let named = if code == sku { String::new() } else { format!(" (the till's {code})") };
+    let named = till_code.as_ref().filter(|code| *code != sku);
+    let named = named.map_or_else(String::new, |code| format!(" (the till's {code})"));
+    let (text, remedy) = match till_code {
+        Some(code) => (
+            format!("order {number} has the item {sku}{named}, which the till's last export does not mention"),
+            format!(
+                "See whether the till knows {code}; if it does not, the till may refuse the order or book it without that item. If the till calls it otherwise: tillbridge items add {sku} TILL_CODE."
+            ),
+        ),
+        None => (
+            format!("order {number} has the item {sku}, and the till means another item by that name"),
+            format!(
+                "Say what the till calls it: tillbridge items add {sku} TILL_CODE. Until then the order cannot be written."
+            ),
+        ),
+    };
     Trouble {
         code: ITEM_UNKNOWN_TO_TILL,
         subject: format!("{number} {sku}"),
         severity: Severity::Warning,
-        text: format!("order {number} has the item {sku}{named}, which the till's last export does not mention"),
-        remedy: format!(
-            "See whether the till knows {code}; if it does not, the till may refuse the order or book it without that item. If the till calls it otherwise: tillbridge items add {sku} TILL_CODE."
-        ),
+        text,
+        remedy,
     }
 }
 
