@@ -392,6 +392,19 @@ async fn an_item_that_the_store_did_not_know_is_asked_for_by_its_new_name_and_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_the_store_lacks_is_named_by_both_its_names() {
+    let shop = TestShop::in_business(Mode::Msi).await;
+    pair(&shop, &[("CUP-NEW", "1003")], &[]);
+    settle(&shop).await;
+    let told = shop.condition_text("items_not_taken");
+    assert!(told.contains("CUP-NEW, the till's 1003 (") && told.contains("items list --unmapped"), "{told}");
+    assert_eq!(shop.sellable("1003"), 0.into(), "the till's cups are CUP-NEW now, by a person's word");
+    let unmapped = shop.ledger().unmapped_items(10).unwrap().unwrap();
+    assert_eq!((unmapped.web[0].web_sku.as_str(), &unmapped.web[0].till_code), ("1003", &None));
+    assert_eq!((unmapped.till[0].till_code.as_str(), &unmapped.till[0].web_sku), ("1003", &Some(sku("CUP-NEW"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_item_that_the_till_does_not_mention_is_named_by_both_its_names() {
     let shop = TestShop::in_business(Mode::Msi).await;
     pair(&shop, &[("1001", "T-404")], &[]);

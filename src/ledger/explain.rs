@@ -66,19 +66,19 @@ impl Ledger {
     /// A failure of SQLite.
     pub fn unusual_items(&self, limit: u32) -> Result<(u64, Vec<UnusualItem>)> {
         self.read("list items that the store does not take", |tx| {
+            // A name by which the till means another item is no item of the till.
+            let code = Names::of(tx)?.till_of("s.sku");
+            let unusual = format!("FROM store_item s WHERE s.kind <> 'kept' AND {code} IS NOT NULL");
             let all: i64 = tx
-                .query_row("SELECT count(*) FROM store_item WHERE kind <> 'kept'", [], |row| row.get(0))
+                .query_row(&format!("SELECT count(*) {unusual}"), [], |row| row.get(0))
                 .doing("count items that the store does not take")?;
             let mut found = tx
-                .prepare_cached(&format!(
-                    "SELECT s.sku, s.kind, s.answer, {} FROM store_item s WHERE s.kind <> 'kept' ORDER BY s.sku LIMIT ?1",
-                    Names::of(tx)?.till_of("s.sku")
-                ))
+                .prepare_cached(&format!("SELECT s.sku, s.kind, s.answer, {code} {unusual} ORDER BY s.sku LIMIT ?1"))
                 .doing("list items that the store does not take")?;
-            let unusual = |row: &rusqlite::Row<'_>| {
+            let item = |row: &rusqlite::Row<'_>| {
                 Ok(UnusualItem { sku: row.get(0)?, kind: row.get(1)?, why: row.get(2)?, till_code: row.get(3)? })
             };
-            let rows = found.query_map([limit], unusual);
+            let rows = found.query_map([limit], item);
             Ok((all.unsigned_abs(), rows.and_then(Iterator::collect).doing("list items that the store does not take")?))
         })
     }

@@ -338,3 +338,35 @@ fn under_older_codes(tx: &Transaction<'_>, webs: &BTreeSet<&Sku>) -> Result<Vec<
     });
     orders.and_then(Iterator::collect).doing(doing)
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::OpenFlags;
+
+    use super::*;
+    use crate::ledger::{FILE_NAME, schema};
+
+    #[test]
+    fn units_in_files_of_an_older_ledger_are_booked_under_their_web_sku() {
+        const OLDER: usize = 4;
+        let folder = tempfile::tempdir().unwrap();
+        let old = schema::connect(&folder.path().join(FILE_NAME), OpenFlags::default()).unwrap();
+        schema::MIGRATIONS.iter().take(OLDER).for_each(|migration| old.execute_batch(migration).unwrap());
+        old.execute_batch(
+            "INSERT INTO web_order VALUES ('1', '1', 0, 0, 0, 1, 0, '', '', '{}', 'consumed', NULL, 1, 0);
+             INSERT INTO order_file VALUES ('1.csv', '1', 1, '', 0, 'taken', 0, 0, 5, 'gone');
+             INSERT INTO order_file_units VALUES ('1.csv', 'A', '2');",
+        )
+        .unwrap();
+        old.pragma_update(None, "user_version", OLDER as u32).unwrap();
+        drop(old);
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let booked = ledger.read("see", |tx| {
+            tx.query_row("SELECT booked_as, booked_at FROM order_file_units", [], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?))
+            })
+            .doing("see")
+        });
+        assert_eq!(booked.unwrap(), ("A".to_owned(), None));
+    }
+}
