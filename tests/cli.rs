@@ -571,7 +571,10 @@ async fn previews_of_orders_and_exports_speak_of_the_tills_codes() {
     assert_eq!((units(&change["counted"]), units(&change["sellable"])), (7.into(), 5.into()));
     shop.run(&["stock", "preview", file]).is(0).says(&["T-1", "1 item(s) are not used", "(1001)"]);
     // An order under the old code is told where its units are missing.
-    shop.run(&["items", "add", "1001", "T-2"]).is(0).says(&["1001 went to the till as T-1 in 1 order(s)", "--booked"]);
+    shop.run(&["items", "add", "1001", "T-2"]).is(0).says(&[
+        "1001 went to the till as T-1 in 1 order(s), 0 of them taken",
+        "tillbridge items add 1001 T-2 --booked",
+    ]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::domain::item_map::{NotOneToOne, PairChange};
 use crate::domain::{ItemMap, Sku};
 use crate::ledger::Ledger;
-use crate::ledger::item_map::{ItemsChanged, Wanted};
+use crate::ledger::item_map::{ItemsChanged, UnderOlderCode, Wanted};
 use crate::ports::Clock;
 
 /// Wrong lines that are named.
@@ -271,36 +271,14 @@ fn print_changes(changes: &[PairChange], args: &Import, out: &mut dyn Write) -> 
 
 /// What follows from a change.
 fn tell_rest(config: &Config, changed: &ItemsChanged, out: &mut dyn Write) -> CliResult {
-    const NAMED: usize = 10;
     if changed.booked > 0 {
+        let files = changed.booked;
         writeln!(
             out,
-            "{} order(s) that the till took under an older code count as booked from the next export on.",
-            changed.booked
+            "{files} order(s) that the till took under an older code count as booked from the next export on."
         )?;
     }
-    for apart in changed.under_older_code.iter().take(NAMED) {
-        let (web, code) = (shown(&apart.web_sku), shown(&apart.code));
-        writeln!(
-            out,
-            "{web} went to the till as {code} in {} order(s), {} of them taken.",
-            apart.taken + apart.waiting,
-            apart.taken
-        )?;
-    }
-    if changed.under_older_code.len() > NAMED {
-        writeln!(out, "… and {} more items", changed.under_older_code.len() - NAMED)?;
-    }
-    if !changed.under_older_code.is_empty() {
-        writeln!(
-            out,
-            "These units are kept back from the web store, because the till need not have booked them on the new code."
-        )?;
-        writeln!(
-            out,
-            "When it has (the item was renamed there, or staff have corrected it), say so: the same command with --booked."
-        )?;
-    }
+    tell_older(&changed.under_older_code, out)?;
     if !changed.changes.is_empty() {
         let when =
             if is_running(config) { "at the agent's next look" } else { "as soon as the agent runs (tillbridge run)" };
@@ -310,6 +288,30 @@ fn tell_rest(config: &Config, changed: &ItemsChanged, out: &mut dyn Write) -> Cl
         )?;
     }
     Ok(Exit::Done)
+}
+
+/// Orders that went to the till under older codes, and the command that settles them.
+fn tell_older(older: &[UnderOlderCode], out: &mut dyn Write) -> io::Result<()> {
+    const NAMED: usize = 10;
+    if older.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "Kept back from the web store, because the till need not have booked it on the code of now:")?;
+    for apart in older.iter().take(NAMED) {
+        let (web, code, orders) = (shown(&apart.web_sku), shown(&apart.code), apart.taken + apart.waiting);
+        writeln!(out, "  {web} went to the till as {code} in {orders} order(s), {} of them taken", apart.taken)?;
+        if let Some(now) = apart.code_now.as_ref().map(shown) {
+            writeln!(out, "    when that is booked on {now}: tillbridge items add {web} {now} --booked")?;
+        }
+    }
+    if older.len() > NAMED {
+        writeln!(
+            out,
+            "  … and {} more; all of a file at once: tillbridge items import FILE --booked",
+            older.len() - NAMED
+        )?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -65,6 +65,9 @@ pub(super) fn stock(config: &Config, command: Command, out: &mut dyn Write) -> C
     }
 }
 
+const NOT_REACHED: &str =
+    "the web store has not been reached yet, so it is not known how it keeps its books; see tillbridge status";
+
 /// Everything about one item.
 #[derive(Debug, Serialize)]
 struct Explanation {
@@ -166,27 +169,15 @@ fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanatio
     let code = map.till_of(sku);
     let item = found.remove(sku).unwrap_or_default();
     let Some(CountedIn { counted, snapshot }) = &item.counted else {
-        let named = code.filter(|code| *code != sku).map_or_else(String::new, |code| format!(" (the till's {code})"));
-        return Err(not_there(format!(
-            "{sku}{named} is not in {}, the export that counts; the web store keeps what it has",
-            base.name
-        )));
+        return Err(not_there(not_counted(sku, code, &base.name)));
     };
     // The row may come from an export of changes that was merged into the base.
     let export = ledger.export(snapshot.export())?.unwrap_or(base);
-    let Some(model) = model_of(ledger)? else {
-        return Err(not_there(
-            "the web store has not been reached yet, so it is not known how it keeps its books; see tillbridge status"
-                .into(),
-        ));
-    };
+    let Some(model) = model_of(ledger)? else { return Err(not_there(NOT_REACHED.into())) };
     let shown = config.tasks(Timestamp::MIN).shown_of(sku.as_str());
     let Target { counted: units, sellable, write, terms } =
         reconcile::reconcile(snapshot, counted, &item.claims, &shown, model);
     let moved = reconcile::moved_by_store(&item.claims, model);
-    let deducted = |claim: &&reconcile::Claim| {
-        claim.taken.is_some_and(|taken| snapshot.deducted(taken.units, Some(taken.at)).is_positive())
-    };
     Ok(Explanation {
         sku: sku.to_string(),
         till_code: code.map(Sku::to_string),
@@ -205,10 +196,21 @@ fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanatio
         taken_too_late: item.claims.iter().filter_map(|claim| taken_too_late(claim, snapshot)).collect(),
         taken_under_other_code: item.claims.iter().filter_map(taken_apart).collect(),
         sold_as_other_item: item.claims.iter().filter_map(sold_apart).collect(),
-        deducted_orders: item.claims.iter().filter(deducted).map(|claim| claim.number.clone()).collect(),
+        deducted_orders: item.claims.iter().filter_map(|claim| deducted(claim, snapshot)).collect(),
         store: item.store.as_ref().map(|store| StoreSide::of(store, moved)),
         due: ledger.is_due(sku)?,
     })
+}
+
+fn not_counted(sku: &Sku, code: Option<&Sku>, export: &str) -> String {
+    let named = code.filter(|code| *code != sku).map_or_else(String::new, |code| format!(" (the till's {code})"));
+    format!("{sku}{named} is not in {export}, the export that counts; the web store keeps what it has")
+}
+
+/// The number of an order that the till had provably deducted when it exported.
+fn deducted(claim: &Claim, snapshot: &AdmittedSnapshot) -> Option<String> {
+    let taken = claim.taken.filter(|taken| snapshot.deducted(taken.units, Some(taken.at)).is_positive());
+    taken.map(|_| claim.number.clone())
 }
 
 fn print(out: &mut dyn Write, item: &Explanation) -> io::Result<()> {

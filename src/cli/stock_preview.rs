@@ -312,22 +312,23 @@ fn print(out: &mut dyn Write, preview: &Preview) -> io::Result<()> {
     }
     writeln!(out)?;
     let header = ["sku", "till code", "line", "till", "can be sold", "web store has", "would be sent"];
-    let row = |change: &Change| {
-        let expected = change.expected_at_store.map_or_else(|| "not known".to_owned(), |quantity| quantity.to_string());
-        let code = if change.till_code == change.sku { "" } else { &change.till_code };
-        vec![
-            change.sku.clone(),
-            code.to_owned(),
-            change.line.to_string(),
-            change.counted.to_string(),
-            change.sellable.to_string(),
-            expected,
-            change.write.to_string(),
-        ]
-    };
-    output::table(out, &header, preview.would_send.iter().map(row).collect(), "Nothing would be sent.")?;
+    output::table(out, &header, preview.would_send.iter().map(row_of).collect(), "Nothing would be sent.")?;
     if preview.more > 0 {
         writeln!(out, "… and {} more (--limit 0 shows all)", preview.more)?;
     }
     writeln!(out, "{} item(s) would stay as they are.", preview.unchanged)
+}
+
+fn row_of(change: &Change) -> Vec<String> {
+    let expected = change.expected_at_store.map_or_else(|| "not known".to_owned(), |quantity| quantity.to_string());
+    let code = if change.till_code == change.sku { "" } else { &change.till_code };
+    vec![
+        change.sku.clone(),
+        code.to_owned(),
+        change.line.to_string(),
+        change.counted.to_string(),
+        change.sellable.to_string(),
+        expected,
+        change.write.to_string(),
+    ]
 }

@@ -37,6 +37,8 @@ pub struct UnderOlderCode {
     pub web_sku: Sku,
     /// The code in their files.
     pub code: Sku,
+    /// The item's code now, if it has one.
+    pub code_now: Option<Sku>,
     /// Orders that the till has taken.
     pub taken: u64,
     /// Orders that are with the till, and not proved to be taken.
@@ -322,7 +324,7 @@ fn under_older_codes(tx: &Transaction<'_>, webs: &BTreeSet<&Sku>) -> Result<Vec<
     let code = Names::of(tx)?.till_of("u.sku");
     let mut found = tx
         .prepare(&format!(
-            "SELECT u.sku, u.booked_as, sum(f.state = 'taken'), sum(f.state <> 'taken') FROM {FILES_OF_ITEMS}
+            "SELECT u.sku, u.booked_as, sum(f.state = 'taken'), sum(f.state <> 'taken'), {code} FROM {FILES_OF_ITEMS}
              WHERE c.to_take <> '0' AND u.booked_as IS NOT {code}
                AND f.copy = (SELECT max(copy) FROM order_file g WHERE g.order_id = c.order_id)
              GROUP BY u.sku, u.booked_as ORDER BY u.sku, u.booked_as"
@@ -334,6 +336,7 @@ fn under_older_codes(tx: &Transaction<'_>, webs: &BTreeSet<&Sku>) -> Result<Vec<
             code: sku_column(row.get(1)?)?,
             taken: row.get::<_, i64>(2)?.unsigned_abs(),
             waiting: row.get::<_, i64>(3)?.unsigned_abs(),
+            code_now: row.get::<_, Option<String>>(4)?.map(sku_column).transpose()?,
         })
     });
     orders.and_then(Iterator::collect).doing(doing)
