@@ -17,6 +17,9 @@ use crate::tasks::chain;
 
 mod check;
 mod demo;
+mod items;
+mod items_file;
+mod items_list;
 mod orders;
 mod orders_preview;
 mod output;
@@ -43,7 +46,7 @@ Exit codes:
    3  check, status, demo or profile found something that a person should mend or decide
    4  there is no such order, item or file
    5  refused: it might book an order twice, or there is nothing to do it to
-   6  an export cannot be believed as a whole, or no sense can be made of a sample
+   6  an export or a list of items cannot be used as a whole, or no sense can be made of a sample
   69  no agent is running
   73  another agent works with this ledger
   78  the configuration is missing or wrong";
@@ -61,7 +64,7 @@ pub enum Exit {
     NotThere = 4,
     /// Refused.
     Refused = 5,
-    /// The export was rejected.
+    /// The export, or the list of items, was rejected.
     Rejected = 6,
     /// No agent is running.
     NotRunning = 69,
@@ -99,6 +102,9 @@ enum Command {
     /// List, show, preview and export web orders
     #[command(subcommand)]
     Orders(orders::Command),
+    /// Say which item of the web store is which item of the till, where they call it differently
+    #[command(subcommand)]
+    Items(items::Command),
     /// Read exports; explain, preview and approve stock
     #[command(subcommand)]
     Stock(stock::Command),
@@ -206,6 +212,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> CliResult {
         Command::Check(args) => check::check(cli.config.as_deref(), &args, out),
         Command::Status(args) => status::status(&load()?, &args, out),
         Command::Orders(command) => orders::orders(&load()?, command, out),
+        Command::Items(command) => items::items(&load()?, command, out),
         Command::Stock(stock::Command::Read(args)) => stock_read::read(&args, out),
         Command::Stock(stock::Command::Preview(args)) => stock_preview::preview(&load()?, &args, out),
         Command::Stock(command) => stock::stock(&load()?, command, out),

@@ -4,6 +4,7 @@
 //! Does not promise: anything about how facts were obtained. The adapters do that, and hand over what they can prove.
 
 pub mod gate;
+pub mod item_map;
 pub mod order;
 pub mod quantity;
 pub mod reconcile;
@@ -11,6 +12,7 @@ pub mod retry;
 pub mod stock;
 
 pub use gate::AdmittedSnapshot;
+pub use item_map::ItemMap;
 pub use order::{OrderId, OrderLine, OrderState, WebOrder};
 pub use quantity::Quantity;
 pub use stock::{ExportId, Sku};

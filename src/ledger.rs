@@ -23,6 +23,7 @@ pub mod exports;
 pub mod fates;
 pub mod files;
 pub mod held;
+pub mod item_map;
 pub mod items;
 pub mod merge;
 pub mod order_lists;
@@ -32,6 +33,7 @@ pub mod plans;
 pub mod runs;
 mod schema;
 pub mod stock;
+pub mod unmapped;
 
 use schema::Kept;
 

@@ -482,6 +482,102 @@ async fn an_approval_means_one_export_and_is_recorded_with_who_and_when() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn items_are_paired_and_taken_apart_beside_a_running_agent() {
+    let mut shop = Shop::in_business().await;
+    shop.run(&["items", "list"]).is(0).says(&["No pairs", "items import"]);
+    shop.till.count("T-1", "Teapot white", 4.into());
+    shop.till.export("second.csv").unwrap();
+    shop.watch.wait_for_export("second.csv", true).unwrap();
+    shop.watch.wait_until_sent().unwrap();
+    shop.run(&["items", "list", "--unmapped"]).is(0).says(&[
+        "Till codes that the web store lacks: 1",
+        "T-1",
+        "items add",
+    ]);
+    let unmapped = shop.run(&["items", "list", "--unmapped", "--format", "json"]).is(0).json();
+    assert_eq!((&unmapped["till_count"], &unmapped["till"][0]["till_code"]), (&1.into(), &"T-1".into()));
+    shop.run(&["items", "add", "1001", "T-1"]).is(0).says(&["The till's T-1 is now the web store's 1001."]);
+    shop.watch.wait_until_sent().unwrap();
+    assert_eq!(shop.magento.with(|books| books.salable("1001")), 4.into());
+    for name in ["1001", "T-1"] {
+        shop.run(&["stock", "explain", name])
+            .is(0)
+            .says(&["1001 (the till's T-1)", "the till's count, from second.csv"]);
+    }
+    let explained = shop.run(&["stock", "explain", "T-1", "--format", "json"]).is(0).json();
+    assert_eq!((&explained["sku"], &explained["till_code"]), (&"1001".into(), &"T-1".into()));
+    let pairs = shop.run(&["items", "list", "--format", "json"]).is(0).json();
+    assert_eq!((&pairs["count"], &pairs["pairs"][0]["by"]), (&1.into(), &"ann".into()));
+    // What cannot be is refused, and says what can.
+    let refused = shop.run(&["items", "add", "1002", "T-1"]).is(5);
+    refused.says(&["T-1 is already that of 1001", "sell the same piece twice", "tillbridge items remove 1001"]);
+    shop.run(&["items", "remove", "T-1"]).is(4).says(&["no pair with the web SKU T-1", "the till code of 1001"]);
+    shop.run(&["items", "remove", "1001"]).is(0).says(&["1001 has no till code of its own any more."]);
+    shop.watch.wait_until_sent().unwrap();
+    assert_eq!(shop.magento.with(|books| books.salable("1001")), 10.into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_pairs_is_taken_whole_or_not_at_all() {
+    let mut shop = Shop::in_business().await;
+    let path = shop.folder.path().join("pairs.csv");
+    let file = path.to_str().unwrap().to_owned();
+    let pairs = |shop: &mut Shop| shop.run(&["items", "list", "--format", "json"]).is(0).json()["count"].clone();
+    std::fs::write(&path, "web_sku;till_code\n1001;T-1\n1002;\n1003;T-1\n1004;5,01E+12\n").unwrap();
+    let wrong = shop.run(&["items", "import", &file]).is(6);
+    assert_eq!(wrong.out, "");
+    wrong.says(&[
+        "3 wrong line(s), and nothing was changed",
+        "line 3:",
+        "line 4:",
+        "1003: the till code T-1 is already that of 1001",
+        "see line 2",
+        "5,01E+12",
+    ]);
+    assert_eq!(pairs(&mut shop), 0);
+    std::fs::write(&path, "name;till_code;web_sku\nTeapot;T-1;1001\nBlue;T-2;1002\n").unwrap();
+    let tried = shop.run(&["items", "import", &file, "--dry-run"]).is(0);
+    assert!(tried.err.contains("the column \"name\" is not used"), "{tried:?}");
+    tried.says(&["T-1", "Would be: 2 new, 0 changed, 0 as before."]);
+    assert_eq!(pairs(&mut shop), 0);
+    shop.run(&["items", "import", &file, "--by", "bob"]).is(0).says(&["Done: 2 new, 0 changed, 0 as before."]);
+    let again = shop.run(&["items", "import", &file, "--format", "json"]).is(0).json();
+    assert_eq!((&again["new"], &again["same"], &again["dry_run"]), (&0.into(), &2.into(), &false.into()));
+    shop.run(&["items", "list"]).is(0).says(&["1002", "T-2", "bob"]);
+    // A code of an item that is not in the file is not taken away from it.
+    std::fs::write(&path, "web_sku,till_code\n1003,T-3\n1004,T-2\n").unwrap();
+    let refused = shop.run(&["items", "import", &file]).is(6);
+    refused.says(&["line 3: 1004:", "that of 1002", "tillbridge items remove 1002"]);
+    assert_eq!(pairs(&mut shop), 2);
+    let replaced = shop.run(&["items", "import", &file, "--replace"]).is(0);
+    replaced.says(&["1002", "Done: 2 new, 0 changed, 0 as before, 2 removed."]);
+    shop.run(&["items", "import", "/nowhere/pairs.csv"]).is(4).says(&["/nowhere/pairs.csv"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn previews_of_orders_and_exports_speak_of_the_tills_codes() {
+    let mut shop = Shop::in_business().await;
+    shop.run(&["items", "add", "1001", "T-1"]).is(0);
+    let number = shop.open_order();
+    let preview = shop.run(&["orders", "preview", &number]).is(0);
+    assert!(preview.out.contains("T-1") && !preview.out.contains("1001"), "{preview:?}");
+    let path = shop.folder.path().join("tomorrow.csv");
+    let whole = std::fs::read_to_string(shop.till.export.join("first.csv")).unwrap();
+    std::fs::write(&path, format!("{whole}T-1,Teapot white,7\r\n")).unwrap();
+    let file = path.to_str().unwrap();
+    let preview = shop.run(&["stock", "preview", file, "--format", "json"]).is(0).json();
+    let change = &preview["would_send"][0];
+    assert_eq!((&change["sku"], &change["till_code"]), (&"1001".into(), &"T-1".into()), "{preview:#}");
+    assert_eq!((units(&change["counted"]), units(&change["sellable"])), (7.into(), 5.into()));
+    shop.run(&["stock", "preview", file]).is(0).says(&["T-1", "1 item(s) are not used", "(1001)"]);
+    // An order under the old code is told where its units are missing.
+    shop.run(&["items", "add", "1001", "T-2"]).is(0).says(&[
+        "1001 went to the till as T-1 in 1 order(s), 0 of them taken",
+        "tillbridge items add 1001 T-2 --booked",
+    ]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_paused_agent_does_nothing_until_it_is_resumed() {
     let mut shop = Shop::in_business().await;
     shop.run(&["sync", "pause"]).is(0).says(&["nothing is lost", "sync resume"]);

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use tillbridge::domain::gate::{HoldReason, Policy, Rules, Verdict};
 use tillbridge::domain::order::{Customer, OrderLine, Standing};
 use tillbridge::domain::stock::{Scope, Sequence, Timing};
-use tillbridge::domain::{ExportId, OrderId, Quantity, Sku, WebOrder};
+use tillbridge::domain::{ExportId, ItemMap, OrderId, Quantity, Sku, WebOrder};
 use tillbridge::ledger::exports::{ExportState, Missing};
 use tillbridge::ledger::outbox::Delivered;
 use tillbridge::ledger::plans::Plan;
@@ -173,7 +173,13 @@ impl Shop {
         let file =
             OrderFile { name: "o1.csv".into(), bytes: b"x".to_vec(), orders: vec![written], ..OrderFile::default() };
         self.ledger.record_orders(&[order], &FeedCursor("1".into()), Timestamp::MIN, at(second)).unwrap();
-        let plan = Plan { purpose: Purpose::Order, file: &file, orders: &[], marks: &Marks::new() };
+        let plan = Plan {
+            purpose: Purpose::Order,
+            file: &file,
+            orders: &[],
+            marks: &Marks::new(),
+            codes: &ItemMap::default(),
+        };
         self.ledger.file_planned(&plan, at(second)).unwrap();
         self.ledger.file_staged("o1.csv").unwrap();
         let open = self.ledger.open_files().unwrap().remove(0);

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use tillbridge::domain::gate::{Policy, Rules, Verdict};
 use tillbridge::domain::order::{Customer, OrderLine, Standing};
 use tillbridge::domain::stock::Timing;
-use tillbridge::domain::{ExportId, OrderId, OrderState, Quantity, Sku, WebOrder};
+use tillbridge::domain::{ExportId, ItemMap, OrderId, OrderState, Quantity, Sku, WebOrder};
 use tillbridge::ledger::conditions::{Severity, Trouble};
 use tillbridge::ledger::exports::{ExportState, Missing};
 use tillbridge::ledger::files::FileState;
@@ -101,8 +101,9 @@ fn plan(ledger: &Ledger, id: &OrderId, copy: u32, file: &OrderFile, second: i64)
 fn try_plan(ledger: &Ledger, id: &OrderId, copy: u32, file: &OrderFile, second: i64) -> Result<(), LedgerError> {
     let written = WrittenOrder { order: id.clone(), copy, units: vec![(sku("A"), 2.into())] };
     let file = OrderFile { orders: vec![written], ..file.clone() };
-    let plan = Plan { purpose: Purpose::Order, file: &file, orders: &[], marks: &Marks::new() };
-    ledger.file_planned(&plan, at(second))
+    let plan =
+        Plan { purpose: Purpose::Order, file: &file, orders: &[], marks: &Marks::new(), codes: &ItemMap::default() };
+    ledger.file_planned(&plan, at(second)).map(|_| ())
 }
 
 fn rules() -> Rules {

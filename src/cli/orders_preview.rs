@@ -10,8 +10,9 @@ use super::{CliError, CliResult, Exit, ledger_of};
 use crate::config::Config;
 use crate::epos::FolderEpos;
 use crate::ledger::LedgerError;
-use crate::ports::{Epos, Purpose, ToWrite};
+use crate::ports::{Purpose, ToWrite};
 use crate::tasks::chain;
+use crate::tasks::orders::till_codes;
 
 /// Prints the order file of this order.
 pub(super) fn preview(config: &Config, id: &str, out: &mut dyn Write) -> CliResult {
@@ -22,13 +23,10 @@ pub(super) fn preview(config: &Config, id: &str, out: &mut dyn Write) -> CliResu
     let epos = FolderEpos::new(config.epos.clone(), config.agent.data_folder.clone())
         .map_err(|error| CliError::Caused("the order profile cannot be used".into(), error.into()))?;
     let copy = order.copies + 1;
-    let file = epos
-        .render(
-            Purpose::Order,
-            &[ToWrite { order: &order.order, copy }],
-            ledger.file_sequence(Purpose::Order, &order.order.id, copy)?,
-        )
-        .map_err(|error| CliError::Told(Exit::Failed, shown(&chain(&error))))?;
+    let sequence = ledger.file_sequence(Purpose::Order, &order.order.id, copy)?;
+    let (file, _) =
+        till_codes::render(&ledger, &epos, Purpose::Order, &[ToWrite { order: &order.order, copy }], sequence)?
+            .map_err(|error| CliError::Told(Exit::Failed, shown(&chain(&error))))?;
     let mut remarks = io::stderr().lock();
     let again = if order.copies > 0 { "written again, it would be " } else { "" };
     writeln!(remarks, "{again}{} ({} bytes)", shown(&file.name), file.bytes.len())?;

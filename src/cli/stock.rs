@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{CliError, CliResult, Exit, Format, ledger_of, output, person, stock_preview, stock_read};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::domain::reconcile::{self, Claim, StockModel, Target, Term};
+use crate::domain::reconcile::{self, Apart, Claim, StockModel, Target, Term};
 use crate::domain::{AdmittedSnapshot, Quantity, Sku};
 use crate::ledger::items::{CountedIn, StoreItem};
 use crate::ledger::{Ledger, facts};
@@ -19,7 +19,8 @@ use crate::ports::Clock;
 pub(super) enum Command {
     /// Account for every unit between the till's count and the web store's quantity of one item
     Explain {
-        /// The item
+        /// The item: its web SKU, or its code in the till
+        #[arg(value_name = "ITEM")]
         sku: String,
         /// How to print
         #[arg(long, value_enum, default_value_t)]
@@ -64,10 +65,15 @@ pub(super) fn stock(config: &Config, command: Command, out: &mut dyn Write) -> C
     }
 }
 
+const NOT_REACHED: &str =
+    "the web store has not been reached yet, so it is not known how it keeps its books; see tillbridge status";
+
 /// Everything about one item.
 #[derive(Debug, Serialize)]
 struct Explanation {
     sku: String,
+    /// What the till calls it; none where the till means another item by its name.
+    till_code: Option<String>,
     counted: Quantity,
     export: String,
     export_made_at: Timestamp,
@@ -85,6 +91,10 @@ struct Explanation {
     deducted_orders: Vec<String>,
     /// Orders taken too shortly before the export, or after it: they count as not deducted.
     taken_too_late: Vec<TakenLate>,
+    /// Orders that the till took under another code of this item: they count as not deducted.
+    taken_under_other_code: Vec<TakenApart>,
+    /// Orders of other items whose files name them by this item's code: the till takes them from here.
+    sold_as_other_item: Vec<SoldApart>,
     store: Option<StoreSide>,
     due: bool,
 }
@@ -93,6 +103,18 @@ struct Explanation {
 struct TakenLate {
     number: String,
     taken_at: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+struct TakenApart {
+    number: String,
+    code: String,
+}
+
+#[derive(Debug, Serialize)]
+struct SoldApart {
+    number: String,
+    sku: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,8 +144,14 @@ pub(super) fn model_of(ledger: &Ledger) -> Result<Option<StockModel>, CliError> 
 }
 
 fn explain(config: &Config, ledger: &Ledger, text: &str, format: Format, out: &mut dyn Write) -> CliResult {
-    let sku = Sku::new(text).map_err(|error| CliError::Told(Exit::NotThere, error.to_string()))?;
-    let explanation = explanation(config, ledger, &sku)?;
+    let asked = Sku::new(text).map_err(|error| CliError::Told(Exit::NotThere, error.to_string()))?;
+    let map = ledger.item_map_of(std::slice::from_ref(&asked))?;
+    // A web SKU first; a name that only the till has means the item that the web store calls otherwise.
+    let sku = match (map.paired_code(&asked), map.paired_web(&asked)) {
+        (None, Some(web)) => web,
+        (Some(_), _) | (None, None) => &asked,
+    };
+    let explanation = explanation(config, ledger, sku)?;
     if format == Format::Json {
         return output::json(out, &explanation);
     }
@@ -137,30 +165,22 @@ fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanatio
         return Err(not_there("no export counts yet, so there is nothing to explain; see tillbridge status".into()));
     };
     let (_, mut found) = ledger.item_facts(std::slice::from_ref(sku))?;
+    let map = ledger.item_map_of(std::slice::from_ref(sku))?;
+    let code = map.till_of(sku);
     let item = found.remove(sku).unwrap_or_default();
     let Some(CountedIn { counted, snapshot }) = &item.counted else {
-        return Err(not_there(format!(
-            "{sku} is not in {}, the export that counts; the web store keeps what it has",
-            base.name
-        )));
+        return Err(not_there(not_counted(sku, code, &base.name)));
     };
     // The row may come from an export of changes that was merged into the base.
     let export = ledger.export(snapshot.export())?.unwrap_or(base);
-    let Some(model) = model_of(ledger)? else {
-        return Err(not_there(
-            "the web store has not been reached yet, so it is not known how it keeps its books; see tillbridge status"
-                .into(),
-        ));
-    };
+    let Some(model) = model_of(ledger)? else { return Err(not_there(NOT_REACHED.into())) };
     let shown = config.tasks(Timestamp::MIN).shown_of(sku.as_str());
     let Target { counted: units, sellable, write, terms } =
         reconcile::reconcile(snapshot, counted, &item.claims, &shown, model);
     let moved = reconcile::moved_by_store(&item.claims, model);
-    let deducted = |claim: &&reconcile::Claim| {
-        claim.taken.is_some_and(|taken| snapshot.deducted(taken.units, Some(taken.at)).is_positive())
-    };
     Ok(Explanation {
         sku: sku.to_string(),
+        till_code: code.map(Sku::to_string),
         counted: units,
         export: export.name,
         export_made_at: export.timing.shown(),
@@ -174,10 +194,23 @@ fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanatio
         sellable,
         write,
         taken_too_late: item.claims.iter().filter_map(|claim| taken_too_late(claim, snapshot)).collect(),
-        deducted_orders: item.claims.iter().filter(deducted).map(|claim| claim.number.clone()).collect(),
+        taken_under_other_code: item.claims.iter().filter_map(taken_apart).collect(),
+        sold_as_other_item: item.claims.iter().filter_map(sold_apart).collect(),
+        deducted_orders: item.claims.iter().filter_map(|claim| deducted(claim, snapshot)).collect(),
         store: item.store.as_ref().map(|store| StoreSide::of(store, moved)),
         due: ledger.is_due(sku)?,
     })
+}
+
+fn not_counted(sku: &Sku, code: Option<&Sku>, export: &str) -> String {
+    let named = code.filter(|code| *code != sku).map_or_else(String::new, |code| format!(" (the till's {code})"));
+    format!("{sku}{named} is not in {export}, the export that counts; the web store keeps what it has")
+}
+
+/// The number of an order that the till had provably deducted when it exported.
+fn deducted(claim: &Claim, snapshot: &AdmittedSnapshot) -> Option<String> {
+    let taken = claim.taken.filter(|taken| snapshot.deducted(taken.units, Some(taken.at)).is_positive());
+    taken.map(|_| claim.number.clone())
 }
 
 fn print(out: &mut dyn Write, item: &Explanation) -> io::Result<()> {
@@ -201,17 +234,15 @@ fn print(out: &mut dyn Write, item: &Explanation) -> io::Result<()> {
 
 fn print_sum(out: &mut dyn Write, item: &Explanation) -> io::Result<()> {
     let row = |out: &mut dyn Write, units: &str, what: &str| writeln!(out, "  {units:>8}  {what}");
-    writeln!(out, "{}", output::shown(&item.sku))?;
-    let from = match item.line {
-        0 => "filled in, it was missing from the export".to_owned(),
-        line => format!("line {line}"),
-    };
-    let (export, made) = (output::shown(&item.export), output::local(item.export_made_at));
-    row(out, &item.counted.to_string(), &format!("the till's count, from {export} of {made}, {from}"))?;
+    match item.till_code.as_ref().filter(|code| **code != item.sku) {
+        Some(code) => writeln!(out, "{} (the till's {})", output::shown(&item.sku), output::shown(code))?,
+        None => writeln!(out, "{}", output::shown(&item.sku))?,
+    }
+    row(out, &item.counted.to_string(), &output::shown(&counted_from(item)))?;
     for term in &item.terms {
         let change = term.change();
         let sign = if change < Quantity::ZERO { "" } else { "+" };
-        row(out, &format!("{sign}{change}"), &output::shown(&sentence(term, &item.taken_too_late)))?;
+        row(out, &format!("{sign}{change}"), &output::shown(&sentence(term, item)))?;
     }
     writeln!(out, "  ————————")?;
     row(out, &item.write.to_string(), &format!("for the web store ({} can be sold)", item.sellable))
@@ -238,19 +269,69 @@ fn taken_too_late(claim: &Claim, snapshot: &AdmittedSnapshot) -> Option<TakenLat
     Some(TakenLate { number: claim.number.clone(), taken_at: taken.at })
 }
 
-fn sentence(term: &Term, taken_too_late: &[TakenLate]) -> String {
-    let late = |number: &str| {
-        taken_too_late.iter().find(|late| late.number == number).map(|late| output::local(late.taken_at))
+/// An order that the till has taken under another code of the item.
+fn taken_apart(claim: &Claim) -> Option<TakenApart> {
+    match &claim.apart {
+        Some(Apart::BookedAs(code)) => Some(TakenApart { number: claim.number.clone(), code: code.to_string() }),
+        Some(Apart::SoldAs(_)) | None => None,
+    }
+}
+
+/// An order of another item whose file names it by this one's code.
+fn sold_apart(claim: &Claim) -> Option<SoldApart> {
+    match &claim.apart {
+        Some(Apart::SoldAs(sku)) => Some(SoldApart { number: claim.number.clone(), sku: sku.to_string() }),
+        Some(Apart::BookedAs(_)) | None => None,
+    }
+}
+
+fn counted_from(item: &Explanation) -> String {
+    if item.till_code.is_none() {
+        return format!(
+            "the till means another item by {0}, so it has none of this one; if it has it under another code: \
+             tillbridge items add {0} TILL_CODE",
+            item.sku
+        );
+    }
+    let from = match item.line {
+        0 => "filled in, it was missing from the export".to_owned(),
+        line => format!("line {line}"),
     };
+    format!("the till's count, from {} of {}, {from}", item.export, output::local(item.export_made_at))
+}
+
+/// Why the till's count is not believed to be without this order.
+fn not_deducted(number: &str, item: &Explanation) -> String {
+    if let Some(TakenApart { code, .. }) = item.taken_under_other_code.iter().find(|apart| apart.number == number) {
+        let sku = &item.sku;
+        let Some(now) = &item.till_code else {
+            return format!("order {number}: the till took it as {code}, which is not this item's code any more");
+        };
+        return format!(
+            "order {number}: the till took it as {code}, which does not prove that {now} is without it; \
+             if it is: tillbridge items add {sku} {now} --booked"
+        );
+    }
+    match item.taken_too_late.iter().find(|late| late.number == number) {
+        Some(TakenLate { taken_at, .. }) => format!(
+            "order {number}: taken at {}, which does not prove that this export is without it (gate.settle); \
+             the next one settles it",
+            output::local(*taken_at)
+        ),
+        None => {
+            let other = item.sold_as_other_item.iter().find(|apart| apart.number == number);
+            let other = other.map_or_else(String::new, |apart| {
+                format!(" (of the web store's {}, which its file calls by this item's code)", apart.sku)
+            });
+            format!("order {number}{other}: the till had not taken it out when it exported")
+        }
+    }
+}
+
+fn sentence(term: &Term, item: &Explanation) -> String {
     match term {
         Term::NegativeCount { .. } => "the till counts less than nothing; that is nothing to sell".into(),
-        Term::NotYetDeducted { number, .. } => match late(number) {
-            Some(at) => format!(
-                "order {number}: taken at {at}, which does not prove that this export is without it (gate.settle); \
-                 the next one settles it"
-            ),
-            None => format!("order {number}: the till had not taken it out when it exported"),
-        },
+        Term::NotYetDeducted { number, .. } => not_deducted(number, item),
         Term::Buffer { .. } => "kept back (stock.buffer)".into(),
         Term::ShownAtMost { .. } => "more than the most to show (stock.show_at_most)".into(),
         Term::ShownAtLeast { .. } => "the fewest to show (show_at_least)".into(),
@@ -263,11 +344,44 @@ fn sentence(term: &Term, taken_too_late: &[TakenLate]) -> String {
 mod tests {
     use super::*;
 
+    fn item() -> Explanation {
+        Explanation {
+            sku: "TEAPOT".into(),
+            till_code: Some("4001".into()),
+            counted: 10.into(),
+            export: "stock.csv".into(),
+            export_made_at: Timestamp::UNIX_EPOCH,
+            export_fingerprint: String::new(),
+            export_approved_by: None,
+            export_approved_at: None,
+            line: 2,
+            evidence_until: None,
+            model: StockModel::DeductAtPlacement,
+            terms: Vec::new(),
+            sellable: 10.into(),
+            write: 10.into(),
+            deducted_orders: Vec::new(),
+            taken_too_late: Vec::new(),
+            taken_under_other_code: Vec::new(),
+            sold_as_other_item: Vec::new(),
+            store: None,
+            due: false,
+        }
+    }
+
     #[test]
     fn an_order_taken_shortly_before_the_export_is_told_apart_from_one_that_was_not_taken() {
         let term = Term::NotYetDeducted { number: "7".into(), units: 1.into() };
-        let late = [TakenLate { number: "7".into(), taken_at: Timestamp::UNIX_EPOCH }];
-        assert!(sentence(&term, &late).contains("gate.settle"));
-        assert!(sentence(&term, &[]).contains("had not taken it out"));
+        let late = vec![TakenLate { number: "7".into(), taken_at: Timestamp::UNIX_EPOCH }];
+        assert!(sentence(&term, &Explanation { taken_too_late: late, ..item() }).contains("gate.settle"));
+        assert!(sentence(&term, &item()).contains("had not taken it out"));
+    }
+
+    #[test]
+    fn an_order_taken_under_another_code_is_told_with_the_command_that_settles_it() {
+        let term = Term::NotYetDeducted { number: "7".into(), units: 1.into() };
+        let apart = vec![TakenApart { number: "7".into(), code: "TEAPOT".into() }];
+        let told = sentence(&term, &Explanation { taken_under_other_code: apart, ..item() });
+        assert!(told.contains("took it as TEAPOT") && told.contains("items add TEAPOT 4001 --booked"), "{told}");
     }
 }

@@ -25,6 +25,7 @@ use crate::ledger::stock::{DELETED, RowWriter};
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::{Clock, Epos, ExportRow, ReadError, ReadSummary, RowError, SettledExport, SpooledExport};
 use crate::tasks::chain;
+use crate::tasks::stock::report::unused_codes;
 
 /// Items looked up in the ledger at once.
 const CHUNK: usize = 500;
@@ -61,6 +62,7 @@ struct Preview {
 #[derive(Debug, Serialize)]
 struct Change {
     sku: String,
+    till_code: String,
     line: u64,
     counted: Quantity,
     sellable: Quantity,
@@ -153,33 +155,31 @@ fn compute(
     let shrinks = (chunks.iter().map(Vec::len).sum::<usize>() as u64, zeroed(ledger, summary.scope, &chunks)?);
     let (gate, reasons) = in_words(ledger.would_decide(timing, summary, shrinks, &rules, now)?);
     let snapshot = as_if_admitted(timing, &rules, now)?;
-    let mut preview = Preview {
-        file: args.file.display().to_string(),
-        rows: summary.rows,
-        items: 0,
-        row_errors: summary.row_errors.clone(),
-        warnings: summary.warnings.clone(),
-        gate,
-        reasons,
-        would_send: Vec::new(),
-        more: 0,
-        unchanged: 0,
-    };
+    let mut preview = Preview::of(args, summary, gate, reasons);
     let shown = config.tasks(now);
+    let mut unused = Vec::new();
     for chunk in chunks {
-        let skus: Vec<Sku> = chunk.iter().map(|(sku, _)| sku.clone()).collect();
+        let codes: Vec<Sku> = chunk.iter().map(|(code, _)| code.clone()).collect();
+        let map = ledger.item_map_of(&codes)?;
+        let skus: Vec<Sku> = codes.iter().filter_map(|code| map.web_of(code)).cloned().collect();
         let (_, mut facts) = ledger.item_facts(&skus)?;
-        for (sku, counted) in chunk {
+        for (code, counted) in &chunk {
+            let Some(sku) = map.web_of(code) else {
+                unused.push(code.clone());
+                continue;
+            };
             let wishes = shown.shown_of(sku.as_str());
-            let change = change(&sku, &counted, facts.remove(&sku).unwrap_or_default(), &snapshot, &wishes, model);
+            let facts = facts.remove(sku).unwrap_or_default();
+            let change = change((sku, code), counted, facts, &snapshot, &wishes, model);
             preview.add(change, wishes.ignore, args.limit);
         }
     }
+    preview.warnings.extend(unused_codes(unused.len() as u64, &unused));
     Ok(preview)
 }
 
 fn change(
-    sku: &Sku,
+    (sku, till_code): (&Sku, &Sku),
     counted: &Counted,
     item: ItemFacts,
     snapshot: &AdmittedSnapshot,
@@ -191,6 +191,7 @@ fn change(
     let last = item.store.and_then(|store| store.acknowledged);
     Change {
         sku: sku.to_string(),
+        till_code: till_code.to_string(),
         line: counted.line,
         counted: counted.quantity,
         sellable: target.sellable,
@@ -213,6 +214,21 @@ fn in_words(verdict: Verdict) -> (&'static str, Vec<String>) {
 }
 
 impl Preview {
+    fn of(args: &Args, summary: &ReadSummary, gate: &'static str, reasons: Vec<String>) -> Self {
+        Self {
+            file: args.file.display().to_string(),
+            rows: summary.rows,
+            items: 0,
+            row_errors: summary.row_errors.clone(),
+            warnings: summary.warnings.clone(),
+            gate,
+            reasons,
+            would_send: Vec::new(),
+            more: 0,
+            unchanged: 0,
+        }
+    }
+
     /// Counts an item; lists it if it would be sent and there is room.
     fn add(&mut self, change: Change, ignored: bool, limit: usize) {
         self.items += 1;
@@ -295,21 +311,24 @@ fn print(out: &mut dyn Write, preview: &Preview) -> io::Result<()> {
         writeln!(out, "  {}", output::shown(reason))?;
     }
     writeln!(out)?;
-    let header = ["sku", "line", "till", "can be sold", "web store has", "would be sent"];
-    let row = |change: &Change| {
-        let expected = change.expected_at_store.map_or_else(|| "not known".to_owned(), |quantity| quantity.to_string());
-        vec![
-            change.sku.clone(),
-            change.line.to_string(),
-            change.counted.to_string(),
-            change.sellable.to_string(),
-            expected,
-            change.write.to_string(),
-        ]
-    };
-    output::table(out, &header, preview.would_send.iter().map(row).collect(), "Nothing would be sent.")?;
+    let header = ["sku", "till code", "line", "till", "can be sold", "web store has", "would be sent"];
+    output::table(out, &header, preview.would_send.iter().map(row_of).collect(), "Nothing would be sent.")?;
     if preview.more > 0 {
         writeln!(out, "… and {} more (--limit 0 shows all)", preview.more)?;
     }
     writeln!(out, "{} item(s) would stay as they are.", preview.unchanged)
+}
+
+fn row_of(change: &Change) -> Vec<String> {
+    let expected = change.expected_at_store.map_or_else(|| "not known".to_owned(), |quantity| quantity.to_string());
+    let code = if change.till_code == change.sku { "" } else { &change.till_code };
+    vec![
+        change.sku.clone(),
+        code.to_owned(),
+        change.line.to_string(),
+        change.counted.to_string(),
+        change.sellable.to_string(),
+        expected,
+        change.write.to_string(),
+    ]
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::stock::Counted;
-use super::{AdmittedSnapshot, OrderId, Quantity};
+use super::{AdmittedSnapshot, OrderId, Quantity, Sku};
 
 /// How the store keeps its books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,17 @@ pub struct Claim {
     pub taken: Option<Taken>,
     /// Was it placed before the agent took over? Then staff book it by hand, and it counts as booked once shipped.
     pub before_our_time: bool,
+    /// Set where store and till do not mean the same item by this order, because an item's till code has changed.
+    pub apart: Option<Apart>,
+}
+
+/// How an order's item at the store and at the till fall apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Apart {
+    /// The store sold another web SKU, and its file was written under this item's till code: the till takes it from here.
+    SoldAs(Sku),
+    /// The till took the file in which this item had another code: that proves nothing about this item's count.
+    BookedAs(Sku),
 }
 
 /// A till's taking of an order file.
@@ -227,10 +238,12 @@ impl Steps {
 /// How far the store's own doings (placements, cancellations, shipments) have moved its quantity so far.
 ///
 /// Kept beside every acknowledged write, so that the quantity expected now is the written one less what has moved since.
+/// Orders that the store took from another item move nothing here.
 pub fn moved_by_store(claims: &[Claim], model: StockModel) -> Quantity {
+    let own = claims.iter().filter(|claim| !matches!(claim.apart, Some(Apart::SoldAs(_))));
     match model {
-        StockModel::PhysicalPlusReservations => claims.iter().map(|claim| claim.shipped).sum(),
-        StockModel::DeductAtPlacement => claims.iter().map(|claim| claim.to_take).sum(),
+        StockModel::PhysicalPlusReservations => own.map(|claim| claim.shipped).sum(),
+        StockModel::DeductAtPlacement => own.map(|claim| claim.to_take).sum(),
     }
 }
 

@@ -43,6 +43,7 @@ fn claim(number: &str, to_take: i64, reserved: i64, taken: Option<(i64, i64)>) -
         shipped: (to_take - reserved).into(),
         taken: taken.map(|(units, second)| Taken { units: units.into(), at: at(second) }),
         before_our_time: false,
+        apart: None,
     }
 }
 
@@ -52,6 +53,16 @@ fn write(counted: i64, claims: &[Claim], model: StockModel) -> Target {
     let steps: Quantity = target.terms.iter().map(Term::change).sum();
     assert_eq!(target.counted + steps, target.write, "the explanation accounts for every unit");
     target
+}
+
+#[test]
+fn an_order_of_another_item_whose_file_has_this_ones_code_is_taken_from_here_until_the_till_has_booked_it() {
+    let other = |taken| Claim { apart: Some(Apart::SoldAs(Sku::new("A").unwrap())), ..claim("1", 2, 0, taken) };
+    for model in MODELS {
+        assert_eq!(write(10, &[other(None)], model).write, 8.into());
+        assert_eq!(write(8, &[other(Some((2, 100)))], model).write, 8.into());
+        assert_eq!(moved_by_store(&[other(None)], model), Quantity::ZERO);
+    }
 }
 
 /// DESIGN §3: ten on hand, two web orders of one unit each.
@@ -256,6 +267,7 @@ impl Shop {
             shipped: sale.shipped.into(),
             taken: sale.booked.zip(sale.seen).map(|((units, _), seen)| Taken { units: units.into(), at: at(seen) }),
             before_our_time: false,
+            apart: None,
         };
         self.orders.iter().enumerate().map(claim_of).collect()
     }

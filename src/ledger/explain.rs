@@ -4,9 +4,11 @@ use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 use serde::Serialize;
 
+use super::item_map::Names;
+use super::items::sku_column;
 use super::{Doing, Ledger, Result, at_column};
-use crate::domain::OrderState;
 use crate::domain::order::ORDER_STATES;
+use crate::domain::{OrderState, Sku};
 
 /// How many orders are in each state.
 #[derive(Debug, Clone, Serialize)]
@@ -20,12 +22,25 @@ pub struct OrderCount {
 /// A SKU that the store does not take, with its reason.
 #[derive(Debug, Clone, Serialize)]
 pub struct UnusualItem {
-    /// Which.
+    /// Which: its web SKU.
     pub sku: String,
+    /// The till's code for it, where it has one.
+    pub till_code: Option<String>,
     /// `unknown`, `not-kept` or `refused`.
     pub kind: String,
     /// The store's reason.
     pub why: String,
+}
+
+/// An item on an open order that the export which counts does not mention.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownToTill {
+    /// The web SKU.
+    pub sku: Sku,
+    /// The till's code for it, where it has one.
+    pub till_code: Option<Sku>,
+    /// The order's number.
+    pub number: String,
 }
 
 impl Ledger {
@@ -51,14 +66,19 @@ impl Ledger {
     /// A failure of SQLite.
     pub fn unusual_items(&self, limit: u32) -> Result<(u64, Vec<UnusualItem>)> {
         self.read("list items that the store does not take", |tx| {
+            // A name by which the till means another item is no item of the till.
+            let code = Names::of(tx)?.till_of("s.sku");
+            let unusual = format!("FROM store_item s WHERE s.kind <> 'kept' AND {code} IS NOT NULL");
             let all: i64 = tx
-                .query_row("SELECT count(*) FROM store_item WHERE kind <> 'kept'", [], |row| row.get(0))
+                .query_row(&format!("SELECT count(*) {unusual}"), [], |row| row.get(0))
                 .doing("count items that the store does not take")?;
             let mut found = tx
-                .prepare_cached("SELECT sku, kind, answer FROM store_item WHERE kind <> 'kept' ORDER BY sku LIMIT ?1")
+                .prepare_cached(&format!("SELECT s.sku, s.kind, s.answer, {code} {unusual} ORDER BY s.sku LIMIT ?1"))
                 .doing("list items that the store does not take")?;
-            let rows = found
-                .query_map([limit], |row| Ok(UnusualItem { sku: row.get(0)?, kind: row.get(1)?, why: row.get(2)? }));
+            let item = |row: &rusqlite::Row<'_>| {
+                Ok(UnusualItem { sku: row.get(0)?, kind: row.get(1)?, why: row.get(2)?, till_code: row.get(3)? })
+            };
+            let rows = found.query_map([limit], item);
             Ok((all.unsigned_abs(), rows.and_then(Iterator::collect).doing("list items that the store does not take")?))
         })
     }
@@ -84,19 +104,23 @@ impl Ledger {
     ///
     /// # Errors
     /// A failure of SQLite.
-    pub fn items_unknown_to_till(&self, limit: u32) -> Result<Vec<(String, String)>> {
+    pub fn items_unknown_to_till(&self, limit: u32) -> Result<Vec<UnknownToTill>> {
         self.read("list items unknown to the till", |tx| {
+            let code = Names::of(tx)?.till_of("c.sku");
             let mut found = tx
-                .prepare_cached(
-                    "SELECT DISTINCT c.sku, o.number FROM web_order o JOIN order_claim c ON c.order_id = o.id
+                .prepare_cached(&format!(
+                    "SELECT DISTINCT c.sku, o.number, {code} FROM web_order o JOIN order_claim c ON c.order_id = o.id
                      JOIN export e ON e.state = 'admitted'
                      WHERE o.state IN ('received', 'published', 'rejected') AND o.before_our_time = 0 AND c.to_take <> '0'
-                       AND NOT EXISTS (SELECT 1 FROM stock_row r WHERE r.export_id = e.id AND r.sku = c.sku)
-                     ORDER BY o.number, c.sku LIMIT ?1",
-                )
+                       AND NOT EXISTS (SELECT 1 FROM stock_row r WHERE r.export_id = e.id AND r.sku = {code})
+                     ORDER BY o.number, c.sku LIMIT ?1"
+                ))
                 .doing("list items unknown to the till")?;
             found
-                .query_map([limit], |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_map([limit], |row| {
+                    let till_code = row.get::<_, Option<String>>(2)?.map(sku_column).transpose()?;
+                    Ok(UnknownToTill { sku: sku_column(row.get(0)?)?, till_code, number: row.get(1)? })
+                })
                 .and_then(Iterator::collect)
                 .doing("list items unknown to the till")
         })

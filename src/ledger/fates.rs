@@ -7,7 +7,7 @@ use rusqlite::{Transaction, params};
 
 use super::files::{FileOrder, OpenFile};
 use super::orders::{AGENT, move_order};
-use super::{Doing, Ledger, Result, acknowledgements, micros, outbox};
+use super::{Doing, Ledger, Result, acknowledgements, item_map, micros, outbox};
 use crate::domain::order::OrderEvent;
 use crate::ports::Stage;
 
@@ -102,6 +102,6 @@ fn end_file(
         "UPDATE order_file SET state = ?3, ended_at = ?4, evidence = ?5 WHERE name = ?1 AND order_id = ?2",
         params![file.names.name, order.id.0, state, micros(at), evidence],
     )
-    .map(|_| ())
-    .doing("note what became of an order file")
+    .doing("note what became of an order file")?;
+    item_map::mark_others_due(tx, &file.names.name, at)
 }

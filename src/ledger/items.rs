@@ -1,6 +1,8 @@
 //! All that is known about single SKUs: the till's count, what orders claim, what the store holds.
 //!
-//! Promises: the facts about a batch are read at one moment, with a handful of statements however large the batch is.
+//! Promises: the facts about a batch are read at one moment, with a handful of statements however large the batch is. They
+//! are asked for by web SKU; a count is the till's of the code that this web SKU has, and of what the till took only what
+//! it took under this code is proof.
 
 use std::collections::HashMap;
 
@@ -9,10 +11,10 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::merge::{self, Counting};
-use super::{Doing, Ledger, Result, admission, at_column, typed};
-use crate::domain::reconcile::{Acknowledged, Claim, Taken};
+use super::{Doing, Ledger, Result, admission, at_column, item_map, typed};
+use crate::domain::reconcile::{Acknowledged, Apart, Claim, Taken};
 use crate::domain::stock::Counted;
-use crate::domain::{AdmittedSnapshot, ExportId, OrderId, Sku};
+use crate::domain::{AdmittedSnapshot, ExportId, ItemMap, OrderId, Quantity, Sku};
 
 /// All that the arithmetic needs about one SKU, read at one moment.
 #[derive(Debug, Clone, Default)]
@@ -95,10 +97,14 @@ impl Ledger {
                 skus.iter().map(|sku| (sku.clone(), ItemFacts::default())).collect();
             let wanted: Vec<&str> = skus.iter().map(Sku::as_str).collect();
             let wanted = serde_json::to_string(&wanted).unwrap_or_default();
+            let codes = item_map::map_of(tx, skus)?;
             if let Some(base) = admission::base_in(tx)? {
-                read_counts(tx, base, &wanted, &mut facts).doing("read counts")?;
+                read_counts(tx, base, &codes, &mut facts).doing("read counts")?;
             }
-            read_claims(tx, &wanted, &mut facts).doing("read what orders claim")?;
+            read_claims(tx, &wanted, &codes, &mut facts).doing("read what orders claim")?;
+            if item_map::ever_in(tx)? {
+                read_claims_of_others(tx, &codes, &mut facts).doing("read what orders of other items claim")?;
+            }
             read_store_items(tx, &wanted, &mut facts).doing("read what the store holds")?;
             Ok((counting, facts))
         })
@@ -110,29 +116,49 @@ pub(crate) fn sku_column(text: String) -> rusqlite::Result<Sku> {
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))
 }
 
+/// Pairs of till code and web SKU, for the web SKUs that the till has.
+fn coded(codes: &ItemMap, facts: &HashMap<Sku, ItemFacts>) -> String {
+    let pairs: Vec<[&Sku; 2]> = facts.keys().filter_map(|web| Some([codes.till_of(web)?, web])).collect();
+    serde_json::to_string(&pairs).unwrap_or_default()
+}
+
 fn read_counts(
     tx: &Connection,
     base: ExportId,
-    wanted: &str,
+    codes: &ItemMap,
     facts: &mut HashMap<Sku, ItemFacts>,
 ) -> rusqlite::Result<()> {
     let mut found = tx.prepare_cached(
-        "SELECT r.sku, r.quantity, r.line, e.id, e.evidence_until FROM json_each(?2) w
-         CROSS JOIN stock_row r ON r.export_id = ?1 AND r.sku = w.value JOIN export e ON e.id = coalesce(r.origin, r.export_id)",
+        "SELECT w.value ->> 1, r.quantity, r.line, e.id, e.evidence_until FROM json_each(?2) w
+         CROSS JOIN stock_row r ON r.export_id = ?1 AND r.sku = w.value ->> 0
+         JOIN export e ON e.id = coalesce(r.origin, r.export_id)",
     )?;
-    let mut rows = found.query(params![base.0, wanted])?;
+    let mut rows = found.query(params![base.0, coded(codes, facts)])?;
     while let Some(row) = rows.next()? {
         let counted = Counted { quantity: typed(row, "quantity")?, line: row.get::<_, i64>(2)?.unsigned_abs() };
         let snapshot = admission::recorded(row, 3)?;
         facts.entry(sku_column(row.get(0)?)?).or_default().counted = Some(CountedIn { counted, snapshot });
     }
+    // What the store sells under a name by which the till means another item is nothing that the shop has: were it left
+    // as it is, one piece would be offered twice.
+    for (_, item) in facts.iter_mut().filter(|(web, _)| codes.till_of(web).is_none()) {
+        let snapshot = tx.query_row("SELECT id, evidence_until FROM export WHERE id = ?1", [base.0], |row| {
+            admission::recorded(row, 0)
+        })?;
+        item.counted = Some(CountedIn { counted: Counted { quantity: Quantity::ZERO, line: 0 }, snapshot });
+    }
     Ok(())
 }
 
-fn read_claims(tx: &Connection, wanted: &str, facts: &mut HashMap<Sku, ItemFacts>) -> rusqlite::Result<()> {
+fn read_claims(
+    tx: &Connection,
+    wanted: &str,
+    codes: &ItemMap,
+    facts: &mut HashMap<Sku, ItemFacts>,
+) -> rusqlite::Result<()> {
     // The newest file of an order is the one that tells whether the till has it.
     let mut found = tx.prepare_cached(
-        "SELECT c.sku, c.order_id, o.number, c.to_take, c.reserved, c.shipped, o.before_our_time AS early, f.ended_at, u.units
+        "SELECT c.sku, c.order_id, o.number, c.to_take, c.reserved, c.shipped, o.before_our_time AS early, max(f.ended_at, coalesce(u.booked_at, f.ended_at)) AS ended_at, u.units, u.booked_as
          FROM json_each(?1) w CROSS JOIN order_claim c ON c.sku = w.value JOIN web_order o ON o.id = c.order_id
          LEFT JOIN order_file f ON f.order_id = c.order_id AND f.kind = 'order' AND f.state = 'taken'
            AND f.copy = (SELECT max(copy) FROM order_file g WHERE g.order_id = c.order_id AND g.kind = 'order')
@@ -141,9 +167,14 @@ fn read_claims(tx: &Connection, wanted: &str, facts: &mut HashMap<Sku, ItemFacts
     )?;
     let mut rows = found.query([wanted])?;
     while let Some(row) = rows.next()? {
-        let taken = match (row.get::<_, Option<i64>>("ended_at")?, row.get::<_, Option<String>>("units")?) {
-            (Some(at), Some(_)) => Some(Taken { units: typed(row, "units")?, at: at_column(at) }),
-            _ => None,
+        let web = sku_column(row.get(0)?)?;
+        let booked_as = row.get::<_, Option<String>>("booked_as")?.map(sku_column).transpose()?;
+        let apart = booked_as.filter(|code| codes.till_of(&web) != Some(code)).map(Apart::BookedAs);
+        let taken = match row.get::<_, Option<i64>>("ended_at")? {
+            Some(at) if apart.is_none() && row.get::<_, Option<String>>("units")?.is_some() => {
+                Some(Taken { units: typed(row, "units")?, at: at_column(at) })
+            }
+            Some(_) | None => None,
         };
         let claim = Claim {
             order: OrderId(row.get("order_id")?),
@@ -153,8 +184,47 @@ fn read_claims(tx: &Connection, wanted: &str, facts: &mut HashMap<Sku, ItemFacts
             shipped: typed(row, "shipped")?,
             taken,
             before_our_time: row.get("early")?,
+            apart,
         };
-        facts.entry(sku_column(row.get(0)?)?).or_default().claims.push(claim);
+        facts.entry(web).or_default().claims.push(claim);
+    }
+    Ok(())
+}
+
+/// Orders of other web SKUs whose files name an item by the code that one of these has now: the till takes them from it.
+fn read_claims_of_others(
+    tx: &Connection,
+    codes: &ItemMap,
+    facts: &mut HashMap<Sku, ItemFacts>,
+) -> rusqlite::Result<()> {
+    // Two ranges of the index instead of all files of the item.
+    let others = |range: &str| {
+        format!(
+            "SELECT w.value ->> 1 AS web, o.id AS id, o.number AS number, u.sku AS sold_as, u.units AS units,
+               max(f.ended_at, coalesce(u.booked_at, f.ended_at)) AS ended_at, o.placed_at AS placed_at, f.copy AS copy
+             FROM json_each(?1) w CROSS JOIN order_file_units u ON u.booked_as = w.value ->> 0 AND u.sku {range} w.value ->> 1
+             JOIN order_file f ON f.name = u.name AND f.order_id = u.order_id AND f.kind = 'order'
+               AND f.state IN ('staged', 'visible', 'left', 'taken')
+             JOIN web_order o ON o.id = f.order_id"
+        )
+    };
+    let sql = format!("{} UNION ALL {} ORDER BY web, placed_at, id, copy", others("<"), others(">"));
+    let mut found = tx.prepare_cached(&sql)?;
+    let mut rows = found.query([coded(codes, facts)])?;
+    while let Some(row) = rows.next()? {
+        let units = typed(row, "units")?;
+        let ended_at = row.get::<_, Option<i64>>("ended_at")?;
+        let claim = Claim {
+            order: OrderId(row.get("id")?),
+            number: row.get("number")?,
+            to_take: units,
+            reserved: Quantity::ZERO,
+            shipped: Quantity::ZERO,
+            taken: ended_at.map(|at| Taken { units, at: at_column(at) }),
+            before_our_time: false,
+            apart: Some(Apart::SoldAs(sku_column(row.get("sold_as")?)?)),
+        };
+        facts.entry(sku_column(row.get("web")?)?).or_default().claims.push(claim);
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use rusqlite::{Transaction, params};
 
 use super::admission::{base_in, in_stock, newest_in, parse_timing};
 use super::exports::{ExportState, Missing};
+use super::item_map::{Names, due};
 use super::{Doing, Ledger, Result, at_column, held, micros};
 use crate::domain::stock::Scope;
 use crate::domain::{AdmittedSnapshot, ExportId};
@@ -159,7 +160,7 @@ fn lay_over(tx: &Transaction<'_>, id: ExportId, base: ExportId, younger: &[Expor
 
 /// The export takes the place of all before it.
 fn replace(tx: &Transaction<'_>, id: ExportId, now: Timestamp) -> Result<()> {
-    mark_changed_due(tx, id, now).doing("mark the items that changed")?;
+    mark_changed_due(tx, id, Names::of(tx)?, now).doing("mark the items that changed")?;
     held::supersede_older(tx, id)?;
     tx.execute("UPDATE export SET state = 'superseded' WHERE state IN ('admitted', 'merged')", [])
         .doing("set the older export aside")?;
@@ -168,7 +169,7 @@ fn replace(tx: &Transaction<'_>, id: ExportId, now: Timestamp) -> Result<()> {
 
 /// The export's rows take the place of those of the same SKUs, and nothing else.
 fn merge(tx: &Transaction<'_>, id: ExportId, base: ExportId, now: Timestamp) -> Result<()> {
-    mark_changed_due(tx, id, now).doing("mark the items that changed")?;
+    mark_changed_due(tx, id, Names::of(tx)?, now).doing("mark the items that changed")?;
     count_anew(tx, id, base).doing("count the items that changed")?;
     tx.execute(
         "INSERT INTO stock_row (export_id, sku, quantity, line, row, origin)
@@ -260,35 +261,41 @@ fn evidence_from_kept_rows(tx: &Transaction<'_>, id: ExportId) -> rusqlite::Resu
     .map(|_| ())
 }
 
-/// Due are the SKUs of this export whose count changed, and those of orders that it may prove and what counted before
-/// could not.
-fn mark_changed_due(tx: &Transaction<'_>, id: ExportId, now: Timestamp) -> rusqlite::Result<()> {
-    let due = |from: &str| {
-        format!(
-            "INSERT INTO outbox_stock (sku, due_since) {from}
-             ON CONFLICT (sku) DO UPDATE SET mark = mark + 1, ready_at = iif(leased, ready_at, 0)"
-        )
-    };
-    tx.execute(
-        &due("SELECT now.sku, ?2 FROM stock_row now
-              LEFT JOIN export e ON e.state = 'admitted'
-              LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = now.sku
-              WHERE now.export_id = ?1 AND was.quantity IS NOT iif(now.quantity = 'DELETE', '0', now.quantity)"),
-        params![id.0, micros(now)],
-    )?;
-    // The first condition on `ended_at` holds for the whole export and can use the index; the second is the row's own.
+/// Due are the web SKUs of this export's items whose count changed, and of those in orders that it may prove and what
+/// counted before could not.
+fn mark_changed_due(tx: &Transaction<'_>, id: ExportId, names: Names, now: Timestamp) -> rusqlite::Result<()> {
+    let web = names.web_of("now.sku");
     tx.execute(
         &due(&format!(
-            "SELECT DISTINCT u.sku, ?2 FROM order_file f JOIN order_file_units u ON u.name = f.name AND u.order_id = f.order_id
-             JOIN stock_row r ON r.export_id = ?1 AND r.sku = u.sku
+            "SELECT {web}, ?2 FROM stock_row now
              LEFT JOIN export e ON e.state = 'admitted'
-             LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = u.sku
-             LEFT JOIN export o ON o.id = coalesce(was.origin, was.export_id)
-             WHERE f.state = 'taken' AND f.ended_at > coalesce(
-                 (SELECT evidence_from FROM export WHERE state = 'admitted' ORDER BY id DESC LIMIT 1), {NEVER})
-               AND f.ended_at > coalesce(o.evidence_until, {NEVER})"
+             LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = now.sku
+             WHERE now.export_id = ?1 AND was.quantity IS NOT iif(now.quantity = 'DELETE', '0', now.quantity)
+               AND {web} IS NOT NULL"
         )),
         params![id.0, micros(now)],
     )?;
+    let files = "order_file f INDEXED BY order_file_taken CROSS JOIN order_file_units u ON u.name = f.name AND u.order_id = f.order_id";
+    tx.execute(&due(&proved(names, files, "f.ended_at")), params![id.0, micros(now)])?;
+    // A person's word about the code under which units are booked is as old as it is.
+    let by_word = "order_file_units u INDEXED BY order_file_units_booked CROSS JOIN order_file f ON f.name = u.name AND f.order_id = u.order_id";
+    tx.execute(&due(&proved(names, by_word, "u.booked_at")), params![id.0, micros(now)])?;
     Ok(())
+}
+
+/// Items of files in `from` that were taken `at` a time which this export proves and what counted before did not. The
+/// first condition on the time holds for the whole export and is answered by the index; the second is the row's own.
+/// Indexes and the order of the joins are named: SQLite, knowing no numbers of rows, would begin with all rows.
+fn proved(names: Names, from: &str, at: &str) -> String {
+    let web = names.web_of("u.booked_as");
+    format!(
+        "SELECT DISTINCT {web}, ?2 FROM {from}
+         CROSS JOIN stock_row r ON r.export_id = ?1 AND r.sku = u.booked_as
+         LEFT JOIN export e ON e.state = 'admitted'
+         LEFT JOIN stock_row was ON was.export_id = e.id AND was.sku = u.booked_as
+         LEFT JOIN export o ON o.id = coalesce(was.origin, was.export_id)
+         WHERE f.state = 'taken' AND {at} > coalesce(
+             (SELECT evidence_from FROM export WHERE state = 'admitted' ORDER BY id DESC LIMIT 1), {NEVER})
+           AND {at} > coalesce(o.evidence_until, {NEVER}) AND {web} IS NOT NULL"
+    )
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
 
+use super::item_map::Names;
 use super::items::{StoreItemKind, sku_column};
 use super::{Doing, Ledger, Result, at_column, micros};
 use crate::domain::retry::LONGEST_PAUSE;
@@ -265,16 +266,22 @@ impl Ledger {
     /// # Errors
     /// A failure of SQLite.
     pub fn settings_changed(&self, now: Timestamp) -> Result<()> {
-        self.write("start anew with other settings", |tx| {
-            tx.execute("UPDATE store_item SET written = NULL, moved = NULL WHERE written IS NOT NULL", [])?;
-            tx.execute("DELETE FROM export WHERE state = 'rejected'", [])?;
-            let all =
-                "SELECT r.sku, ?1 FROM export e JOIN stock_row r ON r.export_id = e.id WHERE e.state = 'admitted'";
+        self.transact("start anew with other settings", |tx| {
+            let doing = "start anew with other settings";
+            tx.execute("UPDATE store_item SET written = NULL, moved = NULL WHERE written IS NOT NULL", [])
+                .doing(doing)?;
+            tx.execute("DELETE FROM export WHERE state = 'rejected'", []).doing(doing)?;
+            let web = Names::of(tx)?.web_of("r.sku");
+            let all = format!(
+                "SELECT {web}, ?1 FROM export e JOIN stock_row r ON r.export_id = e.id
+                 WHERE e.state = 'admitted' AND {web} IS NOT NULL"
+            );
             tx.execute(
                 &format!("INSERT INTO outbox_stock (sku, due_since) {all} ON CONFLICT DO UPDATE SET mark = mark + 1"),
                 [micros(now)],
             )
             .map(|_| ())
+            .doing(doing)
         })
     }
 

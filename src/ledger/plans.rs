@@ -8,8 +8,8 @@ use rusqlite::{Transaction, params};
 
 use super::files::{fingerprint, kind_word};
 use super::orders::json;
-use super::{Doing, Ledger, LedgerError, Result, micros};
-use crate::domain::{OrderId, OrderLine, WebOrder};
+use super::{Doing, Ledger, LedgerError, Result, item_map, micros};
+use crate::domain::{ItemMap, OrderId, OrderLine, Sku, WebOrder};
 use crate::ports::{Marks, OrderFile, Purpose, WrittenOrder};
 
 /// A file that is about to be written.
@@ -23,6 +23,8 @@ pub struct Plan<'a> {
     pub orders: &'a [&'a WebOrder],
     /// The till's reports as they are now.
     pub marks: &'a Marks,
+    /// The till's codes that stand in it.
+    pub codes: &'a ItemMap,
 }
 
 /// What an order asks the till to book, as a hash: its lines with prices, its customer, how it is sent and what it costs.
@@ -56,21 +58,27 @@ impl Ledger {
         })
     }
 
-    /// Journals a file that is about to be written. Doing so again for the same name and bytes changes nothing.
+    /// Journals a file that is about to be written, with its units by web SKU and the codes that stand in it. Doing so
+    /// again for the same name and bytes changes nothing. False, and nothing noted: a code is another one since the file
+    /// was rendered, so that it has to be rendered anew.
     ///
     /// # Errors
     /// A failure of SQLite.
-    pub fn file_planned(&self, plan: &Plan<'_>, now: Timestamp) -> Result<()> {
+    pub fn file_planned(&self, plan: &Plan<'_>, now: Timestamp) -> Result<bool> {
         let Plan { purpose, file, .. } = *plan;
         self.transact("plan an order file", |tx| {
+            if !has_present_codes(tx, plan)? {
+                return Ok(false);
+            }
             refuse_foreign_number(tx, file, purpose)?;
-            plan_in(tx, plan, now).doing("plan an order file")
+            plan_in(tx, plan, now).doing("plan an order file")?;
+            Ok(true)
         })
     }
 }
 
 fn plan_in(tx: &Transaction<'_>, plan: &Plan<'_>, now: Timestamp) -> rusqlite::Result<()> {
-    let Plan { purpose, file, orders, marks } = *plan;
+    let Plan { purpose, file, orders, marks, codes } = *plan;
     // What no till can have seen is planned anew under the same name.
     let unseen = "name = ?1 AND (state = 'planned' OR (state = 'withdrawn' AND visible_at IS NULL))";
     let of_unseen = format!("name IN (SELECT name FROM order_file WHERE {unseen})");
@@ -89,9 +97,17 @@ fn plan_in(tx: &Transaction<'_>, plan: &Plan<'_>, now: Timestamp) -> rusqlite::R
             ],
         )?;
         note_sequence(tx, file.sequence, written, purpose)?;
-        note_units(tx, &file.name, written)?;
+        note_units(tx, &file.name, written, codes)?;
     }
     Ok(())
+}
+
+/// Are the till's codes still those that stand in the file?
+fn has_present_codes(tx: &Transaction<'_>, plan: &Plan<'_>) -> Result<bool> {
+    let units = plan.file.orders.iter().flat_map(|written| &written.units);
+    let skus: Vec<Sku> = units.map(|(sku, _)| sku.clone()).collect();
+    let now = item_map::map_of(tx, &skus)?;
+    Ok(skus.iter().all(|sku| plan.codes.till_of(sku) == now.till_of(sku)))
 }
 
 /// The orders of a batch share its running number; no other file may have it.
@@ -125,11 +141,12 @@ fn note_sequence(
     .map(|_| ())
 }
 
-fn note_units(tx: &Transaction<'_>, name: &str, written: &WrittenOrder) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO order_file_units (name, order_id, sku, units) VALUES (?1, ?2, ?3, ?4)";
+fn note_units(tx: &Transaction<'_>, name: &str, written: &WrittenOrder, codes: &ItemMap) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO order_file_units (name, order_id, sku, units, booked_as) VALUES (?1, ?2, ?3, ?4, ?5)";
     let mut insert = tx.prepare_cached(sql)?;
     for (sku, units) in &written.units {
-        insert.execute(params![name, written.order.0, sku.as_str(), units.to_string()])?;
+        let code = codes.till_of(sku).unwrap_or(sku);
+        insert.execute(params![name, written.order.0, sku.as_str(), units.to_string(), code.as_str()])?;
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ use super::{Next, Reconciler, Shop, Work, chain};
 use crate::domain::reconcile::StockModel;
 use crate::domain::retry::{self, FailureClass};
 use crate::ledger::conditions::{Severity, Trouble};
+use crate::ledger::explain::UnusualItem;
 use crate::ledger::orders::Recorded;
 use crate::ledger::outbox::{Delivered, DueSku};
 use crate::ledger::runs::Attempt;
@@ -255,14 +256,19 @@ impl Delivery {
 
     fn report(&self, figures: &Figures) -> Result<(), LedgerError> {
         let (count, first) = self.shop.ledger.unusual_items(5)?;
-        let named: Vec<String> = first.iter().map(|item| format!("{} ({})", item.sku, item.why)).collect();
+        let code = |item: &UnusualItem| match &item.till_code {
+            Some(code) if *code != item.sku => format!(", the till's {code}"),
+            Some(_) | None => String::new(),
+        };
+        let named: Vec<String> =
+            first.iter().map(|item| format!("{}{} ({})", item.sku, code(item), item.why)).collect();
         let troubles: Vec<Trouble> = (count > 0)
             .then(|| Trouble {
                 code: ITEMS_NOT_TAKEN,
                 subject: String::new(),
                 severity: if first.iter().any(|item| item.kind == "refused") { Severity::Warning } else { Severity::Notice },
                 text: format!("the web store does not take {count} of the till's items, for example {}", named.join(", ")),
-                remedy: "Nothing to do if they are not sold on the web. Else create them in the web store; they are tried again every day and with every new count.".into(),
+                remedy: "Nothing to do if they are not sold on the web. Else create them in the web store, or, where it calls them otherwise, say so (tillbridge items list --unmapped); they are tried again every day and with every new count.".into(),
             })
             .into_iter()
             .collect();

@@ -6,6 +6,7 @@
 mod observe;
 mod publish;
 mod report;
+pub mod till_codes;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -22,7 +22,7 @@ use crate::ports::{
 };
 
 mod gate;
-mod report;
+pub(crate) mod report;
 
 /// Condition: the export folder cannot be listed.
 pub const EXPORT_FOLDER: &str = "export_folder";
@@ -58,6 +58,8 @@ const LOOKS_PER_DOUBLING: u32 = 8;
 const UNSETTLED_TOO_LONG: SignedDuration = SignedDuration::from_mins(15);
 /// How often the time of the last look is noted.
 const NOTE_LOOK_EVERY: SignedDuration = SignedDuration::from_secs(30);
+/// Codes that are not used, named in a report.
+const NAMED_CODES: u32 = 20;
 /// Old stock rows removed in one go, so that others wait only milliseconds.
 const PRUNED_AT_ONCE: u32 = 20_000;
 
@@ -197,7 +199,12 @@ impl Stock {
         }
         writer.flush()?;
         Ok(match read {
-            Ok(mut summary) => self.shop.ledger.settle_duplicates(id, &mut summary)?.map(|()| summary),
+            Ok(mut summary) => {
+                let settled = self.shop.ledger.settle_duplicates(id, &mut summary)?;
+                let (unused, first) = self.shop.ledger.unused_codes(id, NAMED_CODES)?;
+                summary.warnings.extend(report::unused_codes(unused, &first));
+                settled.map(|()| summary)
+            }
             Err(ReadError::Rejected(why)) => Err(why),
             Err(error @ (ReadError::Io { .. } | ReadError::Sink(_))) => {
                 Err(Rejection { reason: "unreadable".into(), line: None, text: chain(&error) })

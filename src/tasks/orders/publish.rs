@@ -3,7 +3,7 @@
 //! Promises: a file is journalled before it is staged and staged before it is revealed; what was revealed is never written
 //! again on the agent's own account; losing the race for a file that is to be taken back counts as taken.
 
-use super::{Attempt, Figures, MOST_PER_ACTIVATION, Orders, go_on};
+use super::{Attempt, Figures, MOST_PER_ACTIVATION, Orders, go_on, till_codes};
 use crate::domain::OrderId;
 use crate::domain::retry::FailureClass;
 use crate::ledger::files::{FileState, OpenFile};
@@ -121,8 +121,10 @@ impl Orders {
             Err(error) => return Ok(Err(error)),
         }
         let sequence = self.shop.ledger.file_sequence(Purpose::Order, &order.order.id, copy)?;
-        let file = match self.shop.epos.render(Purpose::Order, &[ToWrite { order: &order.order, copy }], sequence) {
-            Ok(file) => file,
+        let to_write = [ToWrite { order: &order.order, copy }];
+        let ledger = &self.shop.ledger;
+        let (file, codes) = match till_codes::render(ledger, &*self.shop.epos, Purpose::Order, &to_write, sequence)? {
+            Ok(coded) => coded,
             Err(error) => return Ok(Err(error)),
         };
         for warning in &file.warnings {
@@ -132,8 +134,11 @@ impl Orders {
             Ok(marks) => marks,
             Err(error) => return Ok(Err(error)),
         };
-        let plan = Plan { purpose: Purpose::Order, file: &file, orders: &[&order.order], marks: &marks };
-        self.shop.ledger.file_planned(&plan, self.shop.clock.now())?;
+        let plan = Plan { purpose: Purpose::Order, file: &file, orders: &[&order.order], marks: &marks, codes: &codes };
+        if !self.shop.ledger.file_planned(&plan, self.shop.clock.now())? {
+            // A person has just given an item another code: the next activation writes that one.
+            return Ok(Ok(()));
+        }
         if let Err(error) = self.shop.epos.stage(&file) {
             return Ok(Err(error));
         }

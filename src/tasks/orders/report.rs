@@ -9,6 +9,7 @@ use crate::domain::OrderState;
 use crate::domain::stock::in_words;
 use crate::ledger::Result;
 use crate::ledger::conditions::{Severity, Trouble};
+use crate::ledger::explain::UnknownToTill;
 use crate::ledger::orders::{JournalledOrder, OrderFilter};
 use crate::ports::EposError;
 use crate::tasks::chain;
@@ -56,15 +57,7 @@ impl Orders {
             let filter = OrderFilter { states: vec![state], since: None, limit: MOST_SHOWN };
             troubles.extend(self.shop.ledger.orders(&filter)?.iter().map(|order| stuck_trouble(order, code)));
         }
-        for (sku, number) in self.shop.ledger.items_unknown_to_till(20)? {
-            troubles.push(Trouble {
-                code: ITEM_UNKNOWN_TO_TILL,
-                subject: format!("{number} {sku}"),
-                severity: Severity::Warning,
-                text: format!("order {number} has the item {sku}, which the till's last export does not mention"),
-                remedy: format!("See whether the till knows {sku}; if it does not, the till may refuse the order or book it without that item."),
-            });
-        }
+        troubles.extend(self.shop.ledger.items_unknown_to_till(20)?.iter().map(unknown_trouble));
         troubles.extend(self.cancelled_after_taken()?);
         troubles.extend(self.before_start()?);
         self.shop.conditions(&CODES, &troubles);
@@ -114,6 +107,33 @@ impl Orders {
             });
         }
         Ok(troubles)
+    }
+}
+
+fn unknown_trouble(item: &UnknownToTill) -> Trouble {
+    let UnknownToTill { sku, till_code, number } = item;
+    let named = till_code.as_ref().filter(|code| *code != sku);
+    let named = named.map_or_else(String::new, |code| format!(" (the till's {code})"));
+    let (text, remedy) = match till_code {
+        Some(code) => (
+            format!("order {number} has the item {sku}{named}, which the till's last export does not mention"),
+            format!(
+                "See whether the till knows {code}; if it does not, the till may refuse the order or book it without that item. If the till calls it otherwise: tillbridge items add {sku} TILL_CODE."
+            ),
+        ),
+        None => (
+            format!("order {number} has the item {sku}, and the till means another item by that name"),
+            format!(
+                "Say what the till calls it: tillbridge items add {sku} TILL_CODE. Until then the order cannot be written."
+            ),
+        ),
+    };
+    Trouble {
+        code: ITEM_UNKNOWN_TO_TILL,
+        subject: format!("{number} {sku}"),
+        severity: Severity::Warning,
+        text,
+        remedy,
     }
 }
 

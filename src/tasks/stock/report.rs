@@ -12,6 +12,7 @@ use super::{
 };
 use crate::domain::gate::HoldReason;
 use crate::domain::stock::{Scope, in_words};
+use crate::domain::{ItemMap, Sku};
 use crate::ledger::Result;
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::exports::{ExportRecord, Missing};
@@ -165,6 +166,9 @@ impl Stock {
             Missing::Zero | Missing::Keep => false,
         };
         let missing = self.shop.ledger.missing_items(NAMED_ITEMS)?;
+        let codes: Vec<Sku> = missing.first.iter().filter_map(|code| Sku::new(code).ok()).collect();
+        let map = self.shop.ledger.item_map_of(&codes)?;
+        let named: Vec<String> = codes.iter().map(|code| with_web_sku(code, &map)).collect();
         let trouble = (is_wanted && missing.count > 0).then(|| Trouble {
             code: ITEMS_MISSING,
             subject: String::new(),
@@ -172,7 +176,7 @@ impl Stock {
             text: format!(
                 "{} item(s) that an earlier full export had are missing from the one that counts, for example {}",
                 missing.count,
-                missing.first.join(", ")
+                named.join(", ")
             ),
             remedy: "The web store keeps the quantities that it has of them. If the till no longer sells them, take them out of the web store, or set stock.missing = \"zero\"; else see why the till leaves them out.".into(),
         });
@@ -207,6 +211,27 @@ fn unsettled_trouble(unsettled: &Unsettled, since: Timestamp, now: Timestamp) ->
     let is_too_long = now.duration_since(since) >= at_most;
     let remedy = remedy.to_owned();
     is_too_long.then(|| Trouble { code, subject: name.clone(), severity: Severity::Warning, text, remedy })
+}
+
+/// A till code, and what the web store calls it where that differs.
+fn with_web_sku(code: &Sku, map: &ItemMap) -> String {
+    let web = map.paired_web(code).filter(|web| *web != code);
+    web.map_or_else(|| code.to_string(), |web| format!("{code} (the web store's {web})"))
+}
+
+/// The remark on an export about codes that are not used, because the web store means other items by them; `first` are
+/// some of them.
+pub(crate) fn unused_codes(count: u64, first: &[Sku]) -> Option<String> {
+    const NAMED: usize = 5;
+    let named: Vec<String> = first.iter().take(NAMED).map(Sku::to_string).collect();
+    let more = if count > named.len() as u64 { ", …" } else { "" };
+    (count > 0).then(|| {
+        format!(
+            "{count} item(s) are not used, because their till codes are the web SKUs of other items ({}{more}); \
+             to use one: tillbridge items add WEB_SKU TILL_CODE",
+            named.join(", ")
+        )
+    })
 }
 
 /// One trouble for each held export, but changes that only wait for earlier ones are counted with those.
