@@ -4,12 +4,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::fault::lasting;
+use super::earlier::EarlierFiles;
 use super::order_file::render;
 use super::profile::{AsOfFrom, StockProfile};
 use super::profile_check::CheckedProfile;
@@ -34,6 +35,7 @@ pub struct FolderEpos {
     zone: TimeZone,
     spool: Spool,
     importing: Importing,
+    earlier: EarlierFiles,
     tracker: Mutex<SettleTracker>,
 }
 
@@ -52,7 +54,16 @@ impl FolderEpos {
         let zone = settings.zone()?;
         let importing = Importing::new(&settings, &private_folder);
         let spool = Spool::new(private_folder, settings.export_folder.clone(), settings.exports_after);
-        Ok(Self { settings, profile, deltas, zone, spool, importing, tracker: Mutex::default() })
+        Ok(Self {
+            settings,
+            profile,
+            deltas,
+            zone,
+            spool,
+            importing,
+            earlier: EarlierFiles::default(),
+            tracker: Mutex::default(),
+        })
     }
 
     /// The settings in use.
@@ -143,14 +154,15 @@ impl Epos for FolderEpos {
     }
 
     fn render(&self, _purpose: Purpose, orders: &[ToWrite<'_>], sequence: u64) -> Result<OrderFile, EposError> {
-        match orders {
-            [ToWrite { order, copy }] => render(&self.settings.order_profile, order, *copy, sequence),
-            _ => Err(lasting("an order file holds one order")),
-        }
+        render(&self.settings.order_profile, orders, sequence)
     }
 
     fn batch_of(&self) -> usize {
-        1
+        self.settings.order_profile.batch.map_or(1, |batch| batch.most_orders)
+    }
+
+    fn batch_wait(&self) -> Duration {
+        self.settings.order_profile.batch.map_or(Duration::ZERO, |batch| batch.wait_at_most.duration())
     }
 
     fn takes_cancellations(&self) -> bool {
@@ -161,8 +173,20 @@ impl Epos for FolderEpos {
         Ok(Marks::new())
     }
 
-    fn compare(&self, _file: &OrderFile) -> Result<Earlier, EposError> {
-        Ok(Earlier::Nothing)
+    fn compare(&self, file: &OrderFile) -> Result<Earlier, EposError> {
+        self.earlier.compare(&self.settings, &self.importing, file)
+    }
+
+    fn staged(&self) -> Result<Vec<String>, EposError> {
+        self.importing.staged()
+    }
+
+    fn discard(&self, names: &FileNames) -> Result<(), EposError> {
+        self.importing.discard(names)
+    }
+
+    fn has_other(&self, name: &str, sha256: &str) -> Result<bool, EposError> {
+        self.importing.has_other(name, sha256)
     }
 
     fn stage(&self, file: &OrderFile) -> Result<(), EposError> {
@@ -170,15 +194,22 @@ impl Epos for FolderEpos {
     }
 
     fn reveal(&self, names: &FileNames) -> Result<Revealed, EposError> {
-        self.importing.reveal(&names.name)
+        if self.earlier.had(&self.settings, &self.importing, names)? {
+            return Ok(Revealed::Before);
+        }
+        self.importing.reveal(names)
     }
 
     fn unstage(&self, names: &FileNames) -> Result<bool, EposError> {
-        self.importing.unstage(&names.name)
+        self.importing.unstage(names)
     }
 
     fn withdraw(&self, names: &FileNames) -> Result<Withdrawal, EposError> {
-        self.importing.withdraw(&names.name)
+        self.importing.withdraw(names)
+    }
+
+    fn finish_withdrawal(&self, names: &FileNames) -> Result<Option<Withdrawal>, EposError> {
+        self.importing.finish_withdrawal(names)
     }
 
     fn look_at_orders(&self, awaited: &[Awaited]) -> Result<Vec<Sighting>, EposError> {

@@ -109,6 +109,9 @@ impl Epos for MortalEpos {
     fn batch_of(&self) -> usize {
         self.inner.batch_of()
     }
+    fn batch_wait(&self) -> std::time::Duration {
+        self.inner.batch_wait()
+    }
     fn takes_cancellations(&self) -> bool {
         self.inner.takes_cancellations()
     }
@@ -117,6 +120,18 @@ impl Epos for MortalEpos {
     }
     fn compare(&self, file: &OrderFile) -> Result<Earlier, EposError> {
         self.inner.compare(file)
+    }
+    fn staged(&self) -> Result<Vec<String>, EposError> {
+        self.inner.staged()
+    }
+    fn discard(&self, names: &FileNames) -> Result<(), EposError> {
+        self.inner.discard(names)
+    }
+    fn has_other(&self, name: &str, sha256: &str) -> Result<bool, EposError> {
+        self.inner.has_other(name, sha256)
+    }
+    fn finish_withdrawal(&self, names: &FileNames) -> Result<Option<Withdrawal>, EposError> {
+        self.inner.finish_withdrawal(names)
     }
     fn stage(&self, file: &OrderFile) -> Result<(), EposError> {
         self.pass(Step::BeforeStage)?;
