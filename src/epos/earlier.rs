@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::fault::{lasting, of_files, passing};
-use super::publish::{Importing, STAGED, holds, looking, other_content};
+use super::publish::{Importing, STAGED, WITHDRAWN, holds, looking, other_content};
 use super::settings::EposSettings;
 use super::volume::{is_there, open_for_reading, remove_if_there};
 use crate::ports::{Earlier, EposError, FileNames, OrderFile, Role, hex};
@@ -199,20 +199,30 @@ impl Importing {
 
     /// Does something else than this file have its name in the import folder?
     pub(super) fn has_other(&self, name: &str, sha256: &str) -> Result<bool, EposError> {
-        let path = self.import.join(name);
-        match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(looking(&path, error)),
-            Ok(metadata) if !metadata.is_file() => Ok(true),
-            Ok(_) => match open_for_reading(&path).and_then(|mut file| digest_of(&mut file)) {
-                Ok(found) => Ok(found != sha256),
-                // The till may have it open; that it is another one is not known.
-                Err(error) => {
-                    tracing::debug!(path = %path.display(), error = %error, "a published file cannot be compared");
-                    Ok(false)
-                }
-            },
-        }
+        is_other(&self.import.join(name), sha256)
+    }
+
+    /// Is what lies in staging under this name another file than this one, or was it called off?
+    pub(super) fn is_spoilt(&self, name: &str, sha256: &str) -> Result<bool, EposError> {
+        let called_off = self.in_staging(name, WITHDRAWN);
+        let is_called_off = is_there(&called_off).map_err(|error| looking(&called_off, error))?;
+        Ok(is_called_off || is_other(&self.in_staging(name, STAGED), sha256)?)
+    }
+}
+
+fn is_other(path: &Path, sha256: &str) -> Result<bool, EposError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(looking(path, error)),
+        Ok(metadata) if !metadata.is_file() => Ok(true),
+        Ok(_) => match open_for_reading(path).and_then(|mut file| digest_of(&mut file)) {
+            Ok(found) => Ok(found != sha256),
+            // The till may have it open; that it is another one is not known.
+            Err(error) => {
+                tracing::debug!(path = %path.display(), error = %error, "an order file cannot be compared");
+                Ok(false)
+            }
+        },
     }
 }
 

@@ -189,6 +189,10 @@ impl Epos for FolderEpos {
         self.importing.has_other(name, sha256)
     }
 
+    fn is_spoilt(&self, name: &str, sha256: &str) -> Result<bool, EposError> {
+        self.importing.is_spoilt(name, sha256)
+    }
+
     fn stage(&self, file: &OrderFile) -> Result<(), EposError> {
         self.importing.stage(file)
     }

@@ -214,3 +214,7 @@ mod tests;
 #[cfg(test)]
 #[path = "order_shapes_tests.rs"]
 mod shapes;
+
+#[cfg(test)]
+#[path = "order_parts_tests.rs"]
+mod parts;

@@ -248,3 +248,7 @@ pub(super) fn other_content(path: &Path) -> EposError {
     let what = "is already there with other content; see in the till whether it has the order, and move the file away if it is not from the agent";
     lasting(format!("{shown} {what}. The order was not written"))
 }
+
+#[cfg(test)]
+#[path = "publish_tests.rs"]
+mod tests;

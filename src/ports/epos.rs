@@ -101,6 +101,13 @@ pub trait Epos: Send + Sync {
     /// When it could not be read.
     fn has_other(&self, name: &str, sha256: &str) -> Result<bool, EposError>;
 
+    /// Is what is ready to be shown under this name another file than the one with this SHA-256, or was it called off by a
+    /// call of [`Epos::unstage`] that nobody remembers?
+    ///
+    /// # Errors
+    /// When it could not be looked at.
+    fn is_spoilt(&self, name: &str, sha256: &str) -> Result<bool, EposError>;
+
     /// Makes an order file, and what goes with it, durable where the till does not look. Doing it again is harmless.
     ///
     /// # Errors

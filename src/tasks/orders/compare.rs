@@ -2,7 +2,7 @@
 //!
 //! Promises: before anything is concluded after a start, a withdrawal that was cut off is ended, so that a file
 //! which the agent itself took away is never believed to be taken by the till; files in staging that no order needs are
-//! removed, or reported where it is not known whose they are; a published file whose name has other content by now is
+//! removed, or reported where it is not known whose they are; a published file that is not what or where it was is
 //! reported and left alone.
 
 use std::sync::{MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::files::{FileState, OpenFile};
 use crate::ports::{EposError, FileNames, Withdrawal};
 
-/// Condition: a published order file has other content by now.
+/// Condition: a published order file is not what or where it was.
 pub const ORDER_FILE_CHANGED: &str = "order_file_changed";
 /// Condition: the staging folder has files that no order needs.
 pub const STAGING_LEFTOVERS: &str = "staging_leftovers";
@@ -24,9 +24,25 @@ const NAMES_SHOWN: usize = 5;
 #[derive(Debug, Default)]
 pub(super) struct Compared {
     is_done: bool,
-    /// Published files whose names have other content: name and SHA-256 of what was written.
-    strange: Vec<(String, String)>,
+    strange: Vec<Strange>,
     leftovers: Vec<String>,
+}
+
+/// A published file that is not what or where it should be.
+#[derive(Debug, Clone)]
+struct Strange {
+    name: String,
+    /// SHA-256 of what was written.
+    sha256: String,
+    how: How,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// Its name has other content in the import folder.
+    OtherContent,
+    /// It lies in staging again, and not in the import folder: a disk or a copy of one went back in time.
+    Unshown,
 }
 
 impl Orders {
@@ -47,9 +63,9 @@ impl Orders {
         self.compared().is_done = false;
     }
 
-    /// Has the file's name other content than was written?
+    /// Is it not what or where it should be? Then nothing is done with it, and nothing concluded, until a person has looked.
     pub(super) fn is_strange(&self, name: &str) -> bool {
-        self.compared().strange.iter().any(|(strange, _)| strange == name)
+        self.compared().strange.iter().any(|strange| strange.name == name)
     }
 
     fn compared(&self) -> MutexGuard<'_, Compared> {
@@ -69,9 +85,19 @@ impl Orders {
                 }
                 Err(error) => return Ok(Err(error)),
             }
-            match self.shop.epos.has_other(&file.names.name, &file.sha256) {
+        }
+        let open = self.shop.ledger.open_files()?;
+        for file in &open {
+            let name = &file.names.name;
+            let how = match (file.state, staged.contains(name)) {
+                (FileState::Visible, true) => How::Unshown,
+                (FileState::Visible, false) | (FileState::Staged, false) => How::OtherContent,
+                (FileState::Staged, true) | (FileState::Planned | FileState::Left | FileState::Taken, _) => continue,
+            };
+            let strange = Strange { name: name.clone(), sha256: file.sha256.clone(), how };
+            match self.is_still(&strange, &staged) {
+                Ok(true) => found.strange.push(strange),
                 Ok(false) => {}
-                Ok(true) => found.strange.push((file.names.name.clone(), file.sha256.clone())),
                 Err(error) => return Ok(Err(error)),
             }
         }
@@ -87,7 +113,11 @@ impl Orders {
         let waiting = |file: &&OpenFile| matches!(file.state, FileState::Planned | FileState::Staged);
         let needed: Vec<&FileNames> = open.iter().filter(waiting).map(|file| &file.names).collect();
         let is_needed = |name: &String| {
-            needed.iter().any(|names| names.name == *name || names.beside.iter().any(|beside| beside.name == *name))
+            let is_strange = open.iter().any(|file| file.state == FileState::Visible && file.names.name == *name);
+            is_strange
+                || needed
+                    .iter()
+                    .any(|names| names.name == *name || names.beside.iter().any(|beside| beside.name == *name))
         };
         let mut unknown = Vec::new();
         for name in staged.into_iter().filter(|name| !is_needed(name)) {
@@ -100,20 +130,32 @@ impl Orders {
         Ok(Ok(unknown))
     }
 
+    fn is_still(&self, strange: &Strange, staged: &[String]) -> std::result::Result<bool, EposError> {
+        match strange.how {
+            How::OtherContent => self.shop.epos.has_other(&strange.name, &strange.sha256),
+            How::Unshown => Ok(staged.contains(&strange.name)),
+        }
+    }
+
     fn report_strange(&self) -> Attempt {
         let (strange, leftovers) = {
             let compared = self.compared();
             (compared.strange.clone(), compared.leftovers.clone())
         };
+        let staged = match strange.iter().any(|strange| strange.how == How::Unshown) {
+            true => self.shop.epos.staged(),
+            false => Ok(Vec::new()),
+        };
+        let Ok(staged) = staged else { return Ok(Ok(())) };
         let mut still = Vec::new();
-        for (name, sha256) in strange {
-            match self.shop.epos.has_other(&name, &sha256) {
-                Ok(true) => still.push((name, sha256)),
+        for strange in strange {
+            match self.is_still(&strange, &staged) {
+                Ok(true) => still.push(strange),
                 Ok(false) => {}
                 Err(error) => return Ok(Err(error)),
             }
         }
-        let troubles: Vec<Trouble> = still.iter().map(|(name, _)| changed_trouble(name)).collect();
+        let troubles: Vec<Trouble> = still.iter().map(strange_trouble).collect();
         self.compared().strange = still;
         self.shop.conditions(&[ORDER_FILE_CHANGED], &troubles);
         let leftover = (!leftovers.is_empty()).then(|| leftover_trouble(&leftovers));
@@ -122,14 +164,22 @@ impl Orders {
     }
 }
 
-fn changed_trouble(name: &str) -> Trouble {
-    Trouble {
-        code: ORDER_FILE_CHANGED,
-        subject: name.to_owned(),
-        severity: Severity::Error,
-        text: format!("the import folder has a file {name} that is not the one the agent wrote under this name"),
-        remedy: "See in the till whether it has the order; then move the file away, and the order counts as taken. If the till has not got it: tillbridge orders export NUMBER --again.".to_owned(),
-    }
+fn strange_trouble(strange: &Strange) -> Trouble {
+    let name = &strange.name;
+    let (text, remedy) = match strange.how {
+        How::OtherContent => (
+            format!("the import folder has a file {name} that is not the one the agent wrote under this name"),
+            "See in the till whether it has the order, and move the file away. The order then counts as taken; if the till has not got it: tillbridge orders export NUMBER --again.",
+        ),
+        How::Unshown => (
+            format!(
+                "the order file {name} was shown to the till and lies in the staging folder again; has a disk or folder been restored?"
+            ),
+            "See in the till whether it has the order. If it has, delete the file from the staging folder; if not, move it into the import folder, without .staged at the end of its name.",
+        ),
+    };
+    let (code, severity) = (ORDER_FILE_CHANGED, Severity::Error);
+    Trouble { code, subject: name.clone(), severity, text, remedy: remedy.to_owned() }
 }
 
 fn leftover_trouble(names: &[String]) -> Trouble {

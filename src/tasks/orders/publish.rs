@@ -19,14 +19,8 @@ impl Orders {
     pub(super) fn resume(&self, figures: &mut Figures) -> Attempt {
         for file in self.shop.ledger.open_files()? {
             match file.state {
-                FileState::Staged if self.is_outdated(&file)? => {
-                    if let Some(Err(error)) = go_on(self.call_off(&file, figures))? {
-                        return Ok(Err(error));
-                    }
-                }
-                FileState::Staged => match go_on(self.reveal(&file))? {
-                    None => {}
-                    Some(Ok(())) => figures.published += file.orders.len() as u64,
+                FileState::Staged => match go_on(self.resume_one(&file, figures))? {
+                    None | Some(Ok(())) => {}
                     Some(Err(error)) if error.class == FailureClass::Permanent => {
                         for order in &file.orders {
                             go_on(self.give_up(&order.id, &error, figures))?;
@@ -39,6 +33,19 @@ impl Orders {
             }
         }
         Ok(Ok(()))
+    }
+
+    fn resume_one(&self, file: &OpenFile, figures: &mut Figures) -> Attempt {
+        match self.shop.epos.is_spoilt(&file.names.name, &file.sha256) {
+            Ok(is_spoilt) if is_spoilt || self.is_outdated(file)? => return self.call_off(file, figures),
+            Ok(_) => {}
+            Err(error) => return Ok(Err(error)),
+        }
+        let revealed = self.reveal(file)?;
+        if revealed.is_ok() {
+            figures.published += file.orders.len() as u64;
+        }
+        Ok(revealed)
     }
 
     /// This order cannot be written. Nothing of it is visible; a person has to look.
