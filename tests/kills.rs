@@ -215,23 +215,18 @@ async fn whenever_the_agent_is_killed_every_order_is_booked_once_and_no_part_of_
     let till = till.join().expect("the till found something wrong");
     agent.kill().unwrap();
     let orders = agent.ledger().unwrap().orders(&OrderFilter::default()).unwrap();
-    println!(
-        "{} orders, {} cancelled, {kills} kills, steps seen {seen:?}, {} files",
-        placed.len(),
-        cancelled.len(),
-        till.files.len()
-    );
-    assert_eq!(orders.len(), placed.len());
+    let ran = format!("{kills} kills, steps seen {seen:?}, {} files, {} cancelled", till.files.len(), cancelled.len());
+    assert_eq!(orders.len(), placed.len(), "{ran}");
     for order in orders {
         let number = &order.order.number;
         let times = till.booked.get(number).copied().unwrap_or(0);
         match order.state {
-            OrderState::Consumed | OrderState::Acknowledged => assert_eq!(times, 1, "{number}"),
+            OrderState::Consumed | OrderState::Acknowledged => assert_eq!(times, 1, "{number}: {ran}"),
             OrderState::Withdrawn => {
-                assert!(cancelled.contains(number), "{number} is wanted");
-                assert_eq!(times, 0, "{number}");
+                assert!(cancelled.contains(number), "{number} is wanted: {ran}");
+                assert_eq!(times, 0, "{number}: {ran}");
             }
-            other => panic!("{number} is {other}"),
+            other => panic!("{number} is {other}: {ran}"),
         }
     }
     let left: Vec<_> = std::fs::read_dir(&import).unwrap().map(|entry| entry.unwrap().file_name()).collect();

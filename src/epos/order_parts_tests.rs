@@ -145,6 +145,28 @@ fn a_batch_of_columns_has_one_header_row_and_can_have_its_lines_apart() {
     );
 }
 
+#[test]
+fn the_ready_profile_of_header_and_lines_writes_both_files() {
+    let text_of = crate::epos::order_profiles::ready("headerlines").unwrap();
+    let ready = toml::from_str::<File>(text_of).unwrap().epos.order_profile;
+    assert_eq!(ready.problems(), Vec::<String>::new());
+    let [order, _] = orders();
+    let order = WebOrder { payment: "checkmo".into(), ..order };
+    let file = render(&ready, &[ToWrite { order: &order, copy: 1 }], 1).unwrap();
+    assert_eq!(
+        text(&file.bytes).lines().nth(1).unwrap(),
+        "100000123,ann@example.com,1 High St,Leeds,,LS1 1AA,GB,0.00,ann@example.com,\"Smith, Ann\",47.48,6.50,2026-03-14,Cheque,"
+    );
+    assert_eq!(
+        beside(&file),
+        [(
+            Role::Lines,
+            "order_100000123_lines.csv",
+            "SalesOrderNumber,ItemCode,QuantityOrdered,Line,SalePrice\r\n100000123,0012345,2,1,16.66\r\n100000123,1003,4,2,2.92\r\n"
+        )]
+    );
+}
+
 const XML: &str = "kind = \"xml\"\nname = \"o{sequence}.xml\"\nbatch = { most_orders = 2 }\ntemplate = '''TEMPLATE'''";
 
 #[test]
