@@ -135,7 +135,7 @@ impl Crashes {
 
     /// The agent is started again, and agent and till go on until all is done.
     fn goes_on(&mut self, what: &str) {
-        for _ in 0..5 {
+        for _ in 0..4 {
             self.shop.write_orders();
             self.shop.pass_time(5);
             self.till_imports(what);

@@ -266,14 +266,18 @@ async fn a_full_disk_uses_up_no_running_numbers_and_leaves_nothing_to_see() {
         shop.pass_time(5);
     }
     assert_eq!(seen(&shop), Vec::<String>::new());
-    // Meanwhile an older order is released: the files have other orders than was planned.
-    shop.edit(&shop.ledger().orders(&Default::default()).unwrap()[0].order.number.clone(), |order| {
+    // Meanwhile an older order comes in: the files have other orders than was planned.
+    let planned = shop.ledger().orders(&Default::default()).unwrap()[0].order.number.clone();
+    shop.edit(&planned, |order| {
+        order.id = tillbridge::domain::OrderId("older".into());
+        order.number = "000000000".into();
         order.placed_at -= jiff::SignedDuration::from_hours(1);
     });
     shop.agent().epos.fill_disk(false);
     shop.write_orders();
     assert_eq!(seen(&shop), ["orders_000001.csv", "orders_000002.csv"]);
-    assert_eq!(shop.till_takes_all(), 3);
+    assert!(numbers_in(&shop, "orders_000001.csv").contains(&"000000000".to_owned()));
+    assert_eq!(shop.till_takes_all(), 4);
 }
 
 // ------------------------------------------------------------------------------------- what an earlier life left

@@ -40,9 +40,10 @@ pub(super) fn filled_text(values: &Values<'_>, template: &str, main: &str) -> Re
     filled(template, |placeholder| beside_value(values, placeholder, main, str::to_owned))
 }
 
-/// Is it the same name for every order file?
-pub(super) fn is_fixed(template: &str) -> bool {
-    !template.contains('{')
+/// May several order files have the same name by this template? So it is with `endofday.trg` and `{date}.trg`.
+pub(super) fn is_shared(template: &str) -> bool {
+    let tells = |word: &&str| template.contains(*word);
+    !has_sequence(template) && ![STEM, NAME, "{number}", "{id}"].iter().any(tells)
 }
 
 fn beside_value(
@@ -82,7 +83,7 @@ fn value_of(values: &Values<'_>, placeholder: &str, written: fn(&str) -> String)
 fn with_copy(template: &str, name: String, values: &Values<'_>) -> String {
     // Where every file has a number of its own, what stands behind it would not fit the till's pattern; the order file's
     // own name has it already.
-    let is_told = has_sequence(template) || template.contains(STEM) || template.contains(NAME) || is_fixed(template);
+    let is_told = has_sequence(template) || template.contains(STEM) || template.contains(NAME) || is_shared(template);
     match values.orders.first().map(|first| first.copy).filter(|copy| *copy > 1 && !is_told) {
         None => name,
         Some(copy) => match name.rsplit_once('.') {

@@ -3,7 +3,7 @@
 //! Promises: as `order_check`, of which this is a part.
 
 use super::order_column::{OrderColumn, OrderValue};
-use super::order_name::{has_sequence, is_fixed, sample_beside};
+use super::order_name::{has_sequence, is_shared, sample_beside};
 use super::order_profile::{OrderKind, OrderProfile, OrderRecord, Per};
 use super::order_template;
 
@@ -47,7 +47,7 @@ impl OrderProfile {
         }
         let shown = sample_beside(&file.name, &self.sample_name());
         found.extend(name_problem("lines_file.name", &file.name, &shown, BESIDE));
-        if is_fixed(&file.name) || shown.eq_ignore_ascii_case(&self.sample_name()) {
+        if is_shared(&file.name) || shown.eq_ignore_ascii_case(&self.sample_name()) {
             let what = "would be the name of several files; write \"{stem}_lines.csv\"";
             found.push(format!("lines_file.name {:?} {what}", file.name));
         }

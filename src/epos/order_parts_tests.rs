@@ -155,7 +155,7 @@ fn the_ready_profile_of_header_and_lines_writes_both_files() {
     let file = render(&ready, &[ToWrite { order: &order, copy: 1 }], 1).unwrap();
     assert_eq!(
         text(&file.bytes).lines().nth(1).unwrap(),
-        "100000123,ann@example.com,1 High St,Leeds,,LS1 1AA,GB,0.00,ann@example.com,\"Smith, Ann\",47.48,6.50,2026-03-14,Cheque,"
+        "100000123,ann@example.com,1 High St,Leeds,,LS1 1AA,GB,0.00,ann@example.com,\"Smith, Ann\",47.48,6.50,2026-03-14,Cheque,Flat rate"
     );
     assert_eq!(
         beside(&file),
@@ -208,6 +208,7 @@ fn a_profile_of_several_files_or_orders_that_cannot_work_is_refused_with_the_rem
     };
     for (text, reason) in [
         (lines_file("lines.csv", ""), "would be the name of several files"),
+        (lines_file("{date}_lines.csv", ""), "would be the name of several files"),
         (lines_file("{name}", ""), "would be the name of several files"),
         (lines_file("{stem}/x.csv", ""), "lines_file.name \"{stem}/x.csv\" has a character"),
         (lines_file("{stem}_{what}.csv", ""), "unknown placeholder"),

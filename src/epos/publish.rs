@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::fault::{for_now, lasting, of_files, passing};
 use super::import_mark::MARK;
-use super::order_name::is_fixed;
+use super::order_name::is_shared;
 use super::settings::EposSettings;
 use super::spool::prune_files;
 use super::volume::{is_there, open_for_reading, remove_if_there, rename_without_replacing, sync_folder};
@@ -36,8 +36,8 @@ pub(super) struct Importing {
     pub(super) import: PathBuf,
     pub(super) staging: PathBuf,
     pub(super) staging_is_inside: bool,
-    /// The trigger that all order files have in common.
-    pub(super) common_trigger: Option<String>,
+    /// Do several order files have one trigger?
+    pub(super) trigger_is_shared: bool,
     /// Our copy of the mark.
     pub(super) known_mark: PathBuf,
 }
@@ -48,7 +48,7 @@ impl Importing {
             import: settings.import_folder.clone(),
             staging: settings.staging(),
             staging_is_inside: settings.staging_is_inside(),
-            common_trigger: common_trigger(settings),
+            trigger_is_shared: trigger_is_shared(settings),
             known_mark: private.join(MARK),
         }
     }
@@ -187,9 +187,8 @@ impl Importing {
     }
 }
 
-/// The name of the trigger, where all order files have the same.
-fn common_trigger(settings: &EposSettings) -> Option<String> {
-    settings.order_profile.trigger.as_ref().map(|trigger| trigger.name.clone()).filter(|name| is_fixed(name))
+fn trigger_is_shared(settings: &EposSettings) -> bool {
+    settings.order_profile.trigger.as_ref().is_some_and(|trigger| is_shared(&trigger.name))
 }
 
 /// The names of one kind, in the order in which they are revealed.

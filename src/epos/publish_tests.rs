@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::epos::folder::FolderEpos;
 use crate::epos::profile::{Column, StockProfile};
-use crate::ports::{Beside, BesideFile, Epos, Withdrawal};
+use crate::ports::{Beside, BesideFile, Earlier, Epos, Withdrawal};
 
 const MAIN: &str = "o1.csv";
 const LINES: &str = "o1_lines.csv";
@@ -130,6 +130,52 @@ fn lines_are_seen_before_the_order_file_and_the_trigger_last() {
     fs::create_dir(folders.import(MAIN)).unwrap();
     assert_eq!(folders.epos.reveal(&file().names()).unwrap_err().class, FailureClass::Permanent);
     assert_eq!(folders.seen(), [MAIN]);
+}
+
+#[test]
+fn an_order_file_whose_lines_cannot_be_shown_is_not_shown_either() {
+    let folders = Folders::new().staged();
+    fs::create_dir(folders.import(LINES)).unwrap();
+    assert_eq!(folders.epos.reveal(&file().names()).unwrap_err().class, FailureClass::Permanent);
+    assert_eq!(folders.seen(), [LINES], "the folder, and nothing of ours");
+    fs::remove_dir(folders.import(LINES)).unwrap();
+    assert_eq!(folders.epos.reveal(&file().names()).unwrap(), Revealed::Now, "all of it was still in staging");
+    assert_eq!(folders.seen().len(), 3);
+}
+
+#[test]
+fn what_an_earlier_life_wrote_is_known_by_its_bytes_wherever_the_till_put_it() {
+    let folder_of = |folders: &Folders, name: &str| folders.root.path().join(name);
+    for place in ["import/o1.csv", "done/O1.CSV", "done/o1.csv.bak", "rejects/o1.csv", "import/o1.csv.imported"] {
+        for (content, same) in [("header", true), ("other!", false)] {
+            let folders = Folders::new();
+            fs::write(folder_of(&folders, place), content).unwrap();
+            fs::write(folder_of(&folders, "done/o11.csv"), "header").unwrap();
+            let compared = folders.epos.compare(&file());
+            match (same, compared) {
+                (true, compared) => assert_eq!(compared.unwrap(), Earlier::Same, "{place}"),
+                (false, Ok(found)) => panic!("{place}: {found:?}"),
+                (false, Err(refused)) => {
+                    assert_eq!(refused.class, FailureClass::Permanent);
+                    assert!(refused.to_string().contains("with other content"), "{place}: {refused}");
+                }
+            }
+        }
+    }
+    let folders = Folders::new();
+    // Neither a longer name, nor what goes with the file, nor a report of the till about it is the file.
+    fs::write(folder_of(&folders, "done/o1.csvx"), "header").unwrap();
+    fs::write(folder_of(&folders, "import/o1.done"), "old").unwrap();
+    assert_eq!(folders.epos.compare(&file()).unwrap(), Earlier::Nothing);
+    // Lines without their order file: a person has to look.
+    let folders = Folders::new();
+    fs::write(folders.import(LINES), "lines").unwrap();
+    let refused = folders.epos.compare(&file()).unwrap_err();
+    assert!(refused.class == FailureClass::Permanent && refused.to_string().contains("the lines o1_lines.csv"));
+    // A folder that cannot be listed tells nothing, and nothing is written.
+    let folders = Folders::new();
+    fs::remove_dir(folder_of(&folders, "done")).unwrap();
+    assert_eq!(folders.epos.compare(&file()).unwrap_err().class, FailureClass::Transient);
 }
 
 #[test]
@@ -263,8 +309,8 @@ fn a_trigger_that_is_gone_proves_nothing_and_hinders_no_withdrawal() {
 #[test]
 fn a_trigger_of_all_orders_may_lie_there_and_stays_when_one_order_is_withdrawn() {
     let folders = Folders::with(|settings| {
-        settings.order_profile.trigger =
-            Some(crate::epos::order_profile::Trigger { name: "endofday.trg".into(), content: String::new() });
+        let (name, content) = ("endofday.trg".into(), String::new());
+        settings.order_profile.trigger = Some(crate::epos::order_profile::Trigger { name, content });
     });
     let numbered = |number: u32, content: &str| OrderFile {
         name: format!("o{number}.csv"),

@@ -6,7 +6,7 @@
 //! the till counts as having begun. No lines stay behind of an order that was withdrawn. Every call goes on from wherever
 //! an earlier one stopped.
 //!
-//! A trigger that always has the same name stays where it is: other orders may need it, and a till that begins without
+//! A trigger whose name other order files have as well stays where it is: they may need it, and a till that begins without
 //! order files does nothing. That a trigger is gone proves nothing.
 //!
 //! Does not promise to notice a till that has read a file and not yet taken it away.
@@ -67,7 +67,7 @@ impl Importing {
 
     /// Triggers that belong to this file alone.
     fn own_triggers<'n>(&'n self, names: &'n FileNames) -> impl Iterator<Item = &'n String> {
-        of_role(names, Role::Trigger).filter(|name| self.common_trigger.as_ref() != Some(name))
+        of_role(names, Role::Trigger).filter(|_| !self.trigger_is_shared)
     }
 
     /// The order file, then its lines. `false`: the till has one of them.

@@ -195,7 +195,13 @@ impl Orders {
         let now = self.shop.clock.now();
         for old in self.shop.ledger.visible_files_of(&order.order.id)? {
             match self.shop.epos.withdraw(&old.names) {
-                Ok(Withdrawal::Withdrawn) => self.shop.ledger.file_superseded(&old, &order.order.id, now)?,
+                Ok(Withdrawal::Withdrawn) => {
+                    let noted = self.shop.ledger.file_superseded(&old, &order.order.id, now);
+                    if noted.is_err() {
+                        self.compare_again();
+                    }
+                    noted?;
+                }
                 Ok(Withdrawal::Gone) => {
                     self.shop.ledger.order_may_be_taken(&order.order.id, &old.names.name, now)?;
                     return Ok(Ok(false));

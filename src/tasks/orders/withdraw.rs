@@ -96,9 +96,13 @@ impl Orders {
         }
         match self.shop.epos.withdraw(&file.names) {
             Ok(Withdrawal::Withdrawn) => {
-                self.shop.ledger.file_withdrawn(file, self.shop.clock.now())?;
+                let noted = self.shop.ledger.file_withdrawn(file, self.shop.clock.now());
+                if noted.is_err() {
+                    // Whatever the store says next: the agent took it away, not the till.
+                    self.compare_again();
+                }
                 figures.withdrawn += 1;
-                Ok(Ok(()))
+                noted.map(Ok)
             }
             // The till may have it: the evidence decides.
             Ok(Withdrawal::Gone) => Ok(Ok(())),
