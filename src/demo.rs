@@ -29,6 +29,7 @@ pub mod shop;
 pub mod store_api;
 pub mod story;
 pub mod till;
+mod till_files;
 pub mod tls;
 pub mod world;
 

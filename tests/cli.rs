@@ -197,7 +197,13 @@ fn config_example_prints_each_ready_section_for_order_files_and_names_those_ther
     for (name, _, section) in tillbridge::epos::order_profiles::READY {
         assert_eq!(tillbridge(&["config", "example", "--orders", name], &[]).is(0).out, section);
     }
-    tillbridge(&["config", "example", "--orders", "nobody"], &[]).is(2).says(&["evopos", "khaos", "records", "xml"]);
+    tillbridge(&["config", "example", "--orders", "nobody"], &[]).is(2).says(&[
+        "evopos",
+        "khaos",
+        "records",
+        "headerlines",
+        "xml",
+    ]);
 }
 
 #[test]

@@ -47,6 +47,9 @@ pub(super) enum Command {
     Preview {
         /// The order's number, or the web store's key
         id: String,
+        /// Print the file with the lines instead, where header and lines are two files
+        #[arg(long)]
+        lines: bool,
     },
     /// Have orders written for the till
     Export {
@@ -82,7 +85,7 @@ pub(super) fn orders(config: &Config, command: Command, out: &mut dyn Write) -> 
             list(&ledger, &OrderFilter { states, since, limit }, format, out)
         }
         Command::Show { id, format } => show(&ledger, &id, format, out),
-        Command::Preview { id } => orders_preview::preview(config, &id, out),
+        Command::Preview { id, lines } => orders_preview::preview(config, &id, lines, out),
         Command::Export { ids, again, by } => {
             let by = by.unwrap_or_else(person);
             for id in &ids {

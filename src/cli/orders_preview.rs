@@ -1,7 +1,8 @@
 //! `tillbridge orders preview ID`: the file that would be written of an order, without writing it.
 //!
-//! Promises: standard output has the file's bytes exactly, and nothing else; its name and every change that was made to a
-//! value stand on standard error; neither the till's folders nor the ledger are changed.
+//! Promises: standard output has the file's bytes exactly, and nothing else; its name, the names of what goes with it, and
+//! every change that was made to a value stand on standard error; neither the till's folders nor the ledger are changed.
+//! Where a file has several orders, this one is shown by itself.
 
 use std::io::{self, Write};
 
@@ -10,12 +11,12 @@ use super::{CliError, CliResult, Exit, ledger_of};
 use crate::config::Config;
 use crate::epos::FolderEpos;
 use crate::ledger::LedgerError;
-use crate::ports::{Purpose, ToWrite};
+use crate::ports::{Epos, Purpose, Role, ToWrite};
 use crate::tasks::chain;
 use crate::tasks::orders::till_codes;
 
-/// Prints the order file of this order.
-pub(super) fn preview(config: &Config, id: &str, out: &mut dyn Write) -> CliResult {
+/// Prints the order file of this order, or the file with its lines.
+pub(super) fn preview(config: &Config, id: &str, lines: bool, out: &mut dyn Write) -> CliResult {
     let ledger = ledger_of(config)?;
     let Some(order) = ledger.order(id)? else {
         return Err(LedgerError::NoSuchOrder(id.to_owned()).into());
@@ -33,7 +34,22 @@ pub(super) fn preview(config: &Config, id: &str, out: &mut dyn Write) -> CliResu
     for warning in &file.warnings {
         writeln!(remarks, "  {}", shown(warning))?;
     }
-    out.write_all(&file.bytes)?;
+    for beside in &file.beside {
+        writeln!(remarks, "  with {} ({} bytes)", shown(&beside.name), beside.bytes.len())?;
+    }
+    if epos.batch_of() > 1 {
+        writeln!(remarks, "  with up to {} other orders in one file", epos.batch_of() - 1)?;
+    }
+    let of_lines = file.beside.iter().find(|beside| beside.role == Role::Lines);
+    let bytes = match (lines, of_lines) {
+        (false, _) => &file.bytes,
+        (true, Some(of_lines)) => &of_lines.bytes,
+        (true, None) => {
+            let text = "the profile has no lines_file: the lines stand in the order file";
+            return Err(CliError::Told(Exit::Failed, text.to_owned()));
+        }
+    };
+    out.write_all(bytes)?;
     out.flush()?;
     Ok(Exit::Done)
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::till_files::{Orders, csv_of, numbers_of, parsed};
 use crate::domain::Quantity;
 
 /// What the till does with an order file that it has read.
@@ -68,6 +69,11 @@ pub struct Habits {
     pub files_per_import: Option<usize>,
     /// Ending of the order files that it looks at.
     pub ending: String,
+    /// Where header and lines come apart: what the name of the file with the lines has instead of that ending
+    /// (`_lines.csv`).
+    pub lines_ending: Option<String>,
+    /// What the name of the file that tells it to begin has instead of that ending (`.done`); without it the till waits.
+    pub trigger_ending: Option<String>,
 }
 
 /// One booked order file.
@@ -213,12 +219,29 @@ impl SimulatedTill {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.import)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            if name.to_lowercase().ends_with(self.ending()) && !name.starts_with('.') {
+            let of_lines = self.habits.lines_ending.as_ref().is_some_and(|ending| name.ends_with(ending));
+            if name.to_lowercase().ends_with(self.ending()) && !name.starts_with('.') && !of_lines {
                 names.push(name);
             }
         }
         names.sort();
         Ok(names)
+    }
+
+    /// The path of a file that goes with the order file of this name.
+    fn beside(&self, name: &str, ending: &str) -> PathBuf {
+        self.import.join(format!("{}{ending}", &name[..name.len() - self.ending().len()]))
+    }
+
+    /// The paths of the order file and of the lines that go with it.
+    fn parts(&self, name: &str) -> Vec<PathBuf> {
+        let lines = self.habits.lines_ending.iter().map(|ending| self.beside(name, ending));
+        std::iter::once(self.import.join(name)).chain(lines).collect()
+    }
+
+    /// May it begin with this order file?
+    fn is_told_to_begin(&self, name: &str) -> bool {
+        self.habits.trigger_ending.as_ref().is_none_or(|ending| self.beside(name, ending).exists())
     }
 
     fn ending(&self) -> &str {
@@ -232,16 +255,32 @@ impl SimulatedTill {
     pub fn import_all(&mut self) -> io::Result<Vec<Booking>> {
         let most = self.habits.files_per_import.unwrap_or(usize::MAX);
         let mut booked = Vec::new();
-        for name in self.waiting()?.into_iter().take(most) {
+        for name in
+            self.waiting()?.into_iter().filter(|name| self.is_told_to_begin(name)).take(most).collect::<Vec<_>>()
+        {
             booked.extend(self.import_file(&name)?);
         }
         Ok(booked)
     }
 
+    /// What stands in the order file, and in the lines that go with it.
+    fn contents(&self, name: &str) -> io::Result<Result<Orders, String>> {
+        let bytes = fs::read(self.import.join(name))?;
+        let Some(ending) = &self.habits.lines_ending else { return Ok(parsed(&bytes, &self.habits.columns)) };
+        let lines = match fs::read(self.beside(name, ending)) {
+            Ok(lines) => lines,
+            Err(error) => return Ok(Err(format!("its lines cannot be read: {error}"))),
+        };
+        let numbers = numbers_of(&bytes, &self.habits.columns);
+        Ok(parsed(&lines, &self.habits.columns).and_then(|orders| match numbers? {
+            numbers if numbers.iter().eq(orders.keys()) => Ok(orders),
+            numbers => Err(format!("its lines are not those of {numbers:?}")),
+        }))
+    }
+
     fn import_file(&mut self, name: &str) -> io::Result<Vec<Booking>> {
         let path = self.import.join(name);
-        let bytes = fs::read(&path)?;
-        let orders = match parsed(&bytes, &self.habits.columns) {
+        let orders = match self.contents(name)? {
             Ok(orders) => orders,
             Err(why) => {
                 self.violations.push(Violation::HalfWritten { file: name.to_owned(), why: why.clone() });
@@ -258,9 +297,14 @@ impl SimulatedTill {
             return Ok(Vec::new());
         }
         let booked: Vec<Booking> = orders.into_iter().map(|(number, lines)| self.book(name, number, lines)).collect();
-        match self.habits.after_import {
-            AfterImport::Delete => fs::remove_file(&path)?,
-            AfterImport::MoveToDone => move_file(&path, &self.done.join(name))?,
+        if let Some(ending) = &self.habits.trigger_ending {
+            fs::remove_file(self.beside(name, ending))?;
+        }
+        for part in self.parts(name) {
+            match (self.habits.after_import, part.file_name()) {
+                (AfterImport::MoveToDone, Some(file)) => move_file(&part, &self.done.join(file))?,
+                (AfterImport::Delete, _) | (AfterImport::MoveToDone, None) => fs::remove_file(&part)?,
+            }
         }
         Ok(booked)
     }
@@ -336,45 +380,6 @@ impl SimulatedTill {
 #[expect(clippy::disallowed_methods, reason = "a till renames over what is there; that is how tills are")]
 fn move_file(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
-}
-
-fn csv_of(rows: &[(String, String, Quantity)]) -> io::Result<Vec<u8>> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(["SKU", "Description", "Qty"])?;
-    for (sku, name, units) in rows {
-        writer.write_record([sku.as_str(), name.as_str(), units.to_string().as_str()])?;
-    }
-    writer.into_inner().map_err(|why| io::Error::other(why.to_string()))
-}
-
-type Orders = BTreeMap<String, Vec<(String, Quantity)>>;
-
-/// Reads an order file as a strict till would: header first, every record whole, a line end at the very end.
-fn parsed(bytes: &[u8], columns: &Columns) -> Result<Orders, String> {
-    if !bytes.ends_with(b"\n") {
-        return Err("the last line has no end".into());
-    }
-    let mut reader = csv::ReaderBuilder::new().delimiter(columns.delimiter).from_reader(bytes);
-    let headers = reader.byte_headers().map_err(|why| why.to_string())?.clone();
-    let column = |name: &str| {
-        let found =
-            headers.iter().position(|header| header.strip_prefix(b"\xef\xbb\xbf").unwrap_or(header) == name.as_bytes());
-        found.ok_or_else(|| format!("no column {name:?}"))
-    };
-    let (number, sku, quantity) = (column(&columns.number)?, column(&columns.sku)?, column(&columns.quantity)?);
-    let mut orders = Orders::new();
-    for record in reader.byte_records() {
-        let record = record.map_err(|why| why.to_string())?;
-        let text =
-            |at: usize| record.get(at).map(|field| String::from_utf8_lossy(field).into_owned()).unwrap_or_default();
-        let units = text(quantity).replace(',', ".");
-        let units = Quantity::parse(&units).map_err(|why| why.to_string())?;
-        if text(number).is_empty() || text(sku).is_empty() {
-            return Err("an order line without number or SKU".into());
-        }
-        orders.entry(text(number)).or_default().push((text(sku), units));
-    }
-    if orders.is_empty() { Err("no order lines".into()) } else { Ok(orders) }
 }
 
 #[cfg(test)]

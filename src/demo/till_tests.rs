@@ -82,3 +82,29 @@ fn an_export_in_pieces_is_half_there_for_a_while_and_whole_in_the_end() {
     assert_eq!(read("s.csv"), read("whole.csv"));
     assert_eq!(read("s.csv").matches("SKU").count(), 1);
 }
+
+#[test]
+fn a_till_that_wants_header_lines_and_a_trigger_begins_when_it_is_told_to_and_takes_all_three() {
+    let habits =
+        Habits { lines_ending: Some("_lines.csv".into()), trigger_ending: Some(".done".into()), ..Habits::default() };
+    let (_home, mut till) = till(habits);
+    drop_in(&till, "a.csv", "OrderNo\r\n000000001\r\n");
+    drop_in(&till, "a_lines.csv", ORDER);
+    assert_eq!(till.import_all().unwrap(), []);
+    drop_in(&till, "a.done", "");
+    assert_eq!(till.import_all().unwrap().len(), 1);
+    assert_eq!(till.units("1001"), 8.into());
+    assert_eq!(fs::read_dir(&till.import).unwrap().count(), 0);
+    assert_eq!(till.violations(), []);
+    // Lines of another order, or none, are a fault.
+    for lines in [Some("OrderNo,SKU,Qty\r\n000000009,1001,2\r\n"), None] {
+        drop_in(&till, "b.csv", "OrderNo\r\n000000002\r\n");
+        drop_in(&till, "b.done", "");
+        if let Some(lines) = lines {
+            drop_in(&till, "b_lines.csv", lines);
+        }
+        till.import_all().unwrap();
+        assert!(matches!(till.violations().last(), Some(Violation::HalfWritten { .. })), "{lines:?}");
+        fs::remove_file(till.import.join("b_lines.csv")).ok();
+    }
+}

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::fault::lasting;
+use super::earlier::EarlierFiles;
 use super::heard::{Heard, Hint, Of};
 use super::order_file::render;
 use super::profile::{AsOfFrom, StockProfile};
@@ -38,6 +39,7 @@ pub struct FolderEpos {
     zone: TimeZone,
     spool: Spool,
     importing: Importing,
+    earlier: EarlierFiles,
     tracker: Mutex<SettleTracker>,
     heard: Mutex<Heard>,
     /// What the folders lay on at the last look; in doubt a share.
@@ -68,6 +70,7 @@ impl FolderEpos {
             zone,
             spool,
             importing,
+            earlier: EarlierFiles::default(),
             tracker: Mutex::default(),
             heard: Mutex::default(),
             kind: Mutex::default(),
@@ -251,14 +254,15 @@ impl Epos for FolderEpos {
     }
 
     fn render(&self, _purpose: Purpose, orders: &[ToWrite<'_>], sequence: u64) -> Result<OrderFile, EposError> {
-        match orders {
-            [ToWrite { order, copy }] => render(&self.settings.order_profile, order, *copy, sequence),
-            _ => Err(lasting("an order file holds one order")),
-        }
+        render(&self.settings.order_profile, orders, sequence)
     }
 
     fn batch_of(&self) -> usize {
-        1
+        self.settings.order_profile.batch.map_or(1, |batch| batch.most_orders)
+    }
+
+    fn batch_wait(&self) -> Duration {
+        self.settings.order_profile.batch.map_or(Duration::ZERO, |batch| batch.wait_at_most.duration())
     }
 
     fn takes_cancellations(&self) -> bool {
@@ -269,8 +273,24 @@ impl Epos for FolderEpos {
         Ok(Marks::new())
     }
 
-    fn compare(&self, _file: &OrderFile) -> Result<Earlier, EposError> {
-        Ok(Earlier::Nothing)
+    fn compare(&self, file: &OrderFile) -> Result<Earlier, EposError> {
+        self.earlier.compare(&self.settings, &self.importing, file)
+    }
+
+    fn staged(&self) -> Result<Vec<String>, EposError> {
+        self.importing.staged()
+    }
+
+    fn discard(&self, names: &FileNames) -> Result<(), EposError> {
+        self.importing.discard(names)
+    }
+
+    fn has_other(&self, name: &str, sha256: &str) -> Result<bool, EposError> {
+        self.importing.has_other(name, sha256)
+    }
+
+    fn is_spoilt(&self, name: &str, sha256: &str) -> Result<bool, EposError> {
+        self.importing.is_spoilt(name, sha256)
     }
 
     fn stage(&self, file: &OrderFile) -> Result<(), EposError> {
@@ -278,15 +298,22 @@ impl Epos for FolderEpos {
     }
 
     fn reveal(&self, names: &FileNames) -> Result<Revealed, EposError> {
-        self.importing.reveal(&names.name)
+        if self.earlier.had(&self.settings, &self.importing, names)? {
+            return Ok(Revealed::Before);
+        }
+        self.importing.reveal(names)
     }
 
     fn unstage(&self, names: &FileNames) -> Result<bool, EposError> {
-        self.importing.unstage(&names.name)
+        self.importing.unstage(names)
     }
 
     fn withdraw(&self, names: &FileNames) -> Result<Withdrawal, EposError> {
-        self.importing.withdraw(&names.name)
+        self.importing.withdraw(names)
+    }
+
+    fn finish_withdrawal(&self, names: &FileNames) -> Result<Option<Withdrawal>, EposError> {
+        self.importing.finish_withdrawal(names)
     }
 
     fn look_at_orders(&self, awaited: &[Awaited]) -> Result<Vec<Sighting>, EposError> {

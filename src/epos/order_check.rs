@@ -9,7 +9,8 @@ use rust_decimal::Decimal;
 use super::order_charset::encoded;
 use super::order_column::{Align, FILL, OrderColumn, OrderValue, TooLong, Unmapped, ValueKind};
 use super::order_name::{has_sequence, sample};
-use super::order_profile::{ExtraLine, OrderKind, OrderProfile, OrderRecord, Per, QuoteFields};
+use super::order_parts_check::{columns_of, name_problem};
+use super::order_profile::{ExtraLine, OrderKind, OrderProfile, QuoteFields};
 use super::order_template;
 use crate::domain::Sku;
 
@@ -28,6 +29,9 @@ impl OrderProfile {
         let mut found = self.name_problems();
         found.extend(self.format_problems());
         found.extend(self.shape_problems());
+        found.extend(self.lines_file_problems());
+        found.extend(self.trigger_problems());
+        found.extend(self.batch_problems());
         for column in self.all_columns() {
             found.extend(
                 self.column_problems(column).into_iter().map(|what| format!("column {:?}: {what}", column.name)),
@@ -41,11 +45,13 @@ impl OrderProfile {
         found
     }
 
-    fn all_columns(&self) -> Vec<&OrderColumn> {
-        if self.records.is_empty() {
-            return self.columns.iter().collect();
+    /// The columns of all its files.
+    pub(super) fn all_columns(&self) -> Vec<&OrderColumn> {
+        let mut columns = columns_of(&self.columns, &self.records);
+        if let Some(file) = &self.lines_file {
+            columns.extend(columns_of(&file.columns, &file.records));
         }
-        self.records.iter().flat_map(|record| &record.columns).collect()
+        columns
     }
 
     fn name_problems(&self) -> Vec<String> {
@@ -56,12 +62,12 @@ impl OrderProfile {
                     .to_owned(),
             );
         }
-        if self.sample_name().contains(['{', '}', '/', '\\', ':', '*', '?', '"', '<', '>', '|']) {
-            found.push(format!("name {:?} has a character that no file name can have, or an unknown placeholder; use {{number}}, {{id}}, {{date}}, {{sequence}} or {{sequence:4}}", self.name));
-        }
-        if self.sample_name().starts_with('.') || self.sample_name().ends_with(['.', ' ']) {
-            found.push(format!("name {:?} begins or ends with a point or a blank; no till would find it", self.name));
-        }
+        found.extend(name_problem(
+            "name",
+            &self.name,
+            &self.sample_name(),
+            "{number}, {id}, {date}, {sequence} or {sequence:4}",
+        ));
         found
     }
 
@@ -138,31 +144,6 @@ impl OrderProfile {
             [one, next] if one == next => Some(*one),
             _ => None,
         })
-    }
-
-    fn record_problems(&self) -> Vec<String> {
-        const NEEDED: &str = "need line.sku and line.quantity: without them the till cannot book anything";
-        let has = |columns: &[OrderColumn], value: &OrderValue| columns.iter().any(|column| column.value == *value);
-        let books =
-            |columns: &[OrderColumn]| has(columns, &OrderValue::LineSku) && has(columns, &OrderValue::LineQuantity);
-        if self.records.is_empty() {
-            return if books(&self.columns) { Vec::new() } else { vec![format!("columns {NEEDED}")] };
-        }
-        let mut found = Vec::new();
-        let is_of_lines = |record: &&OrderRecord| record.per == Per::Line;
-        if !self.records.iter().filter(is_of_lines).any(|record| books(&record.columns)) {
-            found.push(format!("records per = \"line\" {NEEDED}"));
-        }
-        for (at, record) in self.records.iter().enumerate() {
-            let of_line = record.columns.iter().find(|column| column.value.is_of_line());
-            if let (Per::Order, Some(column)) = (record.per, of_line) {
-                found.push(format!("record {}: {} is a value of lines, and per is \"order\"", at + 1, column.value));
-            }
-            if record.columns.is_empty() {
-                found.push(format!("record {} has no columns", at + 1));
-            }
-        }
-        found
     }
 
     fn column_problems(&self, column: &OrderColumn) -> Vec<String> {

@@ -213,6 +213,14 @@ values! {
     OrderUnits = "order.units" Count,
     /// Number of records in the file, header and trailer too.
     FileRecordCount = "file.record_count" Count,
+    /// Number of orders in the file.
+    FileOrderCount = "file.order_count" Count,
+    /// Lines of all orders in the file.
+    FileLineCount = "file.line_count" Count,
+    /// Units of all lines of all orders in the file.
+    FileUnits = "file.units" Count,
+    /// The file's running number, as in its name.
+    FileSequence = "file.sequence" Count,
     /// E-mail address.
     CustomerEmail = "customer.email" Code,
     /// Full name.
@@ -267,6 +275,11 @@ impl OrderValue {
     /// Does it say who the customer is? Such words stand in no message: messages go into logs and e-mails.
     pub(super) fn is_private(&self) -> bool {
         self.word().starts_with("customer.") && *self != Self::CustomerCountry
+    }
+
+    /// Does it differ from order to order?
+    pub(super) fn is_of_order(&self) -> bool {
+        !self.word().starts_with("file.") && self.kind() != ValueKind::Fixed
     }
 
     /// Does it differ from line to line?

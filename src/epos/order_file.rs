@@ -1,8 +1,8 @@
-//! From a web order to the bytes and the name of its order file.
+//! From web orders to the bytes and the name of their order file, and of the files that go with it.
 //!
-//! Promises: one order per file, in the shape that the profile says: a line per item, several kinds of records, or XML;
-//! the units that the till will take are told beside the bytes; a name that is safe on every file system and different
-//! for different orders. An order with nothing left to book, or with a value that cannot be written, is refused whole.
+//! Promises: the shape that the profile says: a line per item, several kinds of records, header and lines apart, or XML;
+//! one order, or several; the units that the till will take are told beside the bytes; a name that is safe on every file
+//! system and never repeated. An order with nothing left to book, or with a value that cannot be written, is refused whole.
 
 use std::collections::BTreeMap;
 
@@ -10,41 +10,71 @@ use jiff::tz::TimeZone;
 
 use super::fault::lasting;
 use super::order_lines::lines_of;
-use super::order_name::{file_name, has_sequence};
-use super::order_profile::{OrderColumn, OrderKind, OrderProfile, Per};
+use super::order_name::{beside_name, file_name, filled_text, has_sequence};
+use super::order_profile::{LinesFile, OrderColumn, OrderKind, OrderProfile, OrderRecord, Per};
 use super::order_template::{Part, parts_of};
 use super::order_text::OrderText;
-use super::order_values::{Place, Values};
-use crate::domain::{OrderLine, Quantity, Sku, WebOrder};
-use crate::ports::{EposError, OrderFile, WrittenOrder};
+use super::order_values::{Place, Totals, Values, Writing};
+use crate::domain::{OrderLine, Quantity, Sku};
+use crate::ports::{BesideFile, EposError, OrderFile, Role, ToWrite, WrittenOrder};
 
-/// Writes the order file of `order`.
-pub(super) fn render(
-    profile: &OrderProfile,
-    order: &WebOrder,
-    copy: u32,
-    sequence: u64,
-) -> Result<OrderFile, EposError> {
-    let number = &order.number;
+/// Writes the order file of `orders`, at least one.
+pub(super) fn render(profile: &OrderProfile, orders: &[ToWrite<'_>], sequence: u64) -> Result<OrderFile, EposError> {
     let zone = TimeZone::get(&profile.time_zone)
-        .map_err(|_| lasting(format!("order {number}: order_profile.time_zone {:?} is unknown", profile.time_zone)))?;
-    let lines = lines_of(profile, order)?;
-    let records = record_count(profile, lines.len());
-    let values = Values { profile, order, zone: &zone, lines: &lines, records };
-    let name = file_name(&values, copy, sequence)?;
-    let mut text = OrderText::new(profile);
-    match profile.kind {
-        OrderKind::Csv | OrderKind::Fixed => write_records(&values, &mut text)?,
+        .map_err(|_| lasting(format!("order_profile.time_zone {:?} is unknown", profile.time_zone)))?;
+    let mut writing = Vec::with_capacity(orders.len());
+    for ToWrite { order, copy } in orders {
+        writing.push(Writing { order, copy: *copy, lines: lines_of(profile, order)? });
+    }
+    let lines = writing.iter().map(|order| order.lines.len()).sum();
+    let of = |records| Values { profile, zone: &zone, orders: &writing, totals: Totals { records, sequence } };
+    let sheet = Sheet::of(profile);
+    let values = of(sheet.count(orders.len(), lines));
+    let name = file_name(&values)?;
+    let (bytes, mut warnings) = main_file(&values, &sheet)?;
+    let mut beside = Vec::new();
+    if let Some(file) = &profile.lines_file {
+        let sheet = Sheet::of_lines(file);
+        let values = of(sheet.count(orders.len(), lines));
+        let mut text = OrderText::new(profile);
+        sheet.write(&values, &mut text)?;
+        let (bytes, more) = text.finished();
+        warnings.extend(more);
+        beside.push(BesideFile { name: beside_name(&values, &file.name, &name)?, role: Role::Lines, bytes });
+    }
+    beside.extend(trigger(&values, &name)?);
+    let sequence = has_sequence(&profile.name).then_some(sequence);
+    let orders = writing.iter().map(written).collect();
+    Ok(OrderFile { name, bytes, beside, orders, sequence, warnings })
+}
+
+fn main_file(values: &Values<'_>, sheet: &Sheet<'_>) -> Result<(Vec<u8>, Vec<String>), EposError> {
+    let mut text = OrderText::new(values.profile);
+    match values.profile.kind {
+        OrderKind::Csv | OrderKind::Fixed => sheet.write(values, &mut text)?,
         OrderKind::Xml => {
-            let parts =
-                parts_of(profile).map_err(|why| lasting(format!("order {number}: order_profile.template {why}")))?;
-            write_parts(&parts, &values, values.of_order(), &mut text)?;
+            let parts = parts_of(values.profile).map_err(|why| lasting(format!("order_profile.template {why}")))?;
+            // Without a mark around what each order repeats, the template is of one order.
+            let place = match values.orders {
+                [only] => Place::Order(only),
+                _ => Place::File,
+            };
+            write_parts(&parts, values, place, &mut text)?;
         }
     }
-    let (bytes, warnings) = text.finished();
-    let sequence = has_sequence(&profile.name).then_some(sequence);
-    let orders = vec![WrittenOrder { order: order.id.clone(), copy, units: units(&lines) }];
-    Ok(OrderFile { name, bytes, beside: Vec::new(), orders, sequence, warnings })
+    Ok(text.finished())
+}
+
+fn trigger(values: &Values<'_>, main: &str) -> Result<Option<BesideFile>, EposError> {
+    let Some(trigger) = &values.profile.trigger else { return Ok(None) };
+    let mut text = OrderText::new(values.profile);
+    text.literal(&filled_text(values, &trigger.content, main)?);
+    let name = beside_name(values, &trigger.name, main)?;
+    Ok(Some(BesideFile { name, role: Role::Trigger, bytes: text.finished().0 }))
+}
+
+fn written(writing: &Writing<'_>) -> WrittenOrder {
+    WrittenOrder { order: writing.order.id.clone(), copy: writing.copy, units: units(&writing.lines) }
 }
 
 fn units(lines: &[OrderLine]) -> Vec<(Sku, Quantity)> {
@@ -56,35 +86,66 @@ fn units(lines: &[OrderLine]) -> Vec<(Sku, Quantity)> {
     units.into_iter().map(|(sku, quantity)| (sku.clone(), quantity)).collect()
 }
 
-/// The kinds of records, with what each is written for.
-fn kinds(profile: &OrderProfile) -> Vec<(Per, &[OrderColumn])> {
-    if profile.records.is_empty() {
-        return vec![(Per::Line, &profile.columns)];
+/// The records of one file, in order.
+struct Sheet<'p> {
+    /// The columns whose names are the first line.
+    header: Option<&'p [OrderColumn]>,
+    kinds: Vec<(Per, &'p [OrderColumn])>,
+}
+
+impl<'p> Sheet<'p> {
+    fn of(profile: &'p OrderProfile) -> Self {
+        let per = if profile.lines_file.is_some() { Per::Order } else { Per::Line };
+        Self::new(profile.header, per, &profile.columns, &profile.records)
     }
-    profile.records.iter().map(|record| (record.per, record.columns.as_slice())).collect()
-}
 
-fn has_header(profile: &OrderProfile) -> bool {
-    profile.header && profile.records.is_empty()
-}
-
-fn record_count(profile: &OrderProfile, lines: usize) -> usize {
-    let of = |(per, _): &(Per, &[OrderColumn])| match per {
-        Per::Order => 1,
-        Per::Line => lines,
-    };
-    usize::from(has_header(profile)) + kinds(profile).iter().map(of).sum::<usize>()
-}
-
-fn write_records(values: &Values<'_>, text: &mut OrderText<'_>) -> Result<(), EposError> {
-    if has_header(values.profile) {
-        values.profile.columns.iter().for_each(|column| text.heading(column));
-        text.end_line();
+    fn of_lines(file: &'p LinesFile) -> Self {
+        Self::new(file.header, Per::Line, &file.columns, &file.records)
     }
-    for group in kinds(values.profile).chunk_by(|(one, _), (next, _)| *one == Per::Line && *next == Per::Line) {
+
+    fn new(header: bool, per: Per, columns: &'p [OrderColumn], records: &'p [OrderRecord]) -> Self {
+        if records.is_empty() {
+            return Self { header: header.then_some(columns), kinds: vec![(per, columns)] };
+        }
+        Self { header: None, kinds: records.iter().map(|record| (record.per, record.columns.as_slice())).collect() }
+    }
+
+    fn count(&self, orders: usize, lines: usize) -> usize {
+        let of = |(per, _): &(Per, &[OrderColumn])| match per {
+            Per::File => 1,
+            Per::Order => orders,
+            Per::Line => lines,
+        };
+        usize::from(self.header.is_some()) + self.kinds.iter().map(of).sum::<usize>()
+    }
+
+    fn write(&self, values: &Values<'_>, text: &mut OrderText<'_>) -> Result<(), EposError> {
+        if let Some(columns) = self.header {
+            columns.iter().for_each(|column| text.heading(column));
+            text.end_line();
+        }
+        // What stands between two records of the file is repeated for each order.
+        for group in self.kinds.chunk_by(|(one, _), (next, _)| (*one == Per::File) == (*next == Per::File)) {
+            if group.iter().any(|(per, _)| *per == Per::File) {
+                group.iter().try_for_each(|(_, columns)| write_record(columns, values, Place::File, text))?;
+            } else {
+                values.orders.iter().try_for_each(|order| write_order(group, values, order, text))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_order(
+    kinds: &[(Per, &[OrderColumn])],
+    values: &Values<'_>,
+    order: &Writing<'_>,
+    text: &mut OrderText<'_>,
+) -> Result<(), EposError> {
+    for group in kinds.chunk_by(|(one, _), (next, _)| *one == Per::Line && *next == Per::Line) {
         let places: Vec<Place<'_>> = match group.first() {
-            Some((Per::Line, _)) => values.of_lines().collect(),
-            Some((Per::Order, _)) | None => vec![values.of_order()],
+            Some((Per::Line, _)) => Place::lines_of(order).collect(),
+            Some((Per::Order | Per::File, _)) | None => vec![Place::Order(order)],
         };
         for place in places {
             group.iter().try_for_each(|(_, columns)| write_record(columns, values, place, text))?;
@@ -116,14 +177,34 @@ fn write_parts(
         match part {
             Part::Literal(literal) => text.literal(literal),
             Part::Field(column) => text.xml_value(column, &values.field(column, place)?, place)?,
+            Part::Orders(parts) => {
+                for order in values.orders {
+                    write_parts(parts, values, Place::Order(order), text)?;
+                }
+            }
             Part::Lines(parts) => {
-                for place in values.of_lines() {
+                let orders = match place {
+                    Place::Order(order) | Place::Line(order, ..) => std::slice::from_ref(order),
+                    Place::File => &[],
+                };
+                for place in orders.iter().flat_map(Place::lines_of) {
                     write_parts(parts, values, place, text)?;
                 }
             }
         }
     }
     Ok(())
+}
+
+/// One order by itself, as most of the tests look at it.
+#[cfg(test)]
+fn single(
+    profile: &OrderProfile,
+    order: &crate::domain::WebOrder,
+    copy: u32,
+    sequence: u64,
+) -> Result<OrderFile, EposError> {
+    render(profile, &[ToWrite { order, copy }], sequence)
 }
 
 #[cfg(test)]
@@ -133,3 +214,7 @@ mod tests;
 #[cfg(test)]
 #[path = "order_shapes_tests.rs"]
 mod shapes;
+
+#[cfg(test)]
+#[path = "order_parts_tests.rs"]
+mod parts;

@@ -1,9 +1,10 @@
 use rust_decimal::Decimal;
 
+use super::single as render;
 use super::*;
-use crate::domain::OrderId;
 use crate::domain::order::{Customer, Standing};
 use crate::domain::retry::FailureClass;
+use crate::domain::{OrderId, WebOrder};
 use crate::epos::order_profile::{LineEnd, OrderColumn, OrderEncoding, QuoteFields};
 
 fn line(sku: &str, ordered: i64, cancelled: i64) -> OrderLine {

@@ -1,4 +1,4 @@
-//! Names of order files.
+//! Names of order files, and of the files that go with them.
 //!
 //! Promises: a name is safe on every file system; different orders, and different files of one order, have different
 //! names, so that no name is ever used twice.
@@ -18,31 +18,84 @@ const MOST_DIGITS: usize = 18;
 /// Names that Windows keeps for devices, with any extension.
 const DEVICES: [&str; 4] = ["CON", "PRN", "AUX", "NUL"];
 
+/// The placeholders that stand for the order file's own name, in the names of files that go with it.
+const STEM: &str = "{stem}";
+const NAME: &str = "{name}";
+
 /// The file's name. Different numbers give different names; what a file system might not take is written as its code.
-pub(super) fn file_name(values: &Values<'_>, copy: u32, sequence: u64) -> Result<String, EposError> {
-    let (profile, order) = (values.profile, values.order);
-    let wanted_but_empty = (profile.name.contains("{number}") && order.number.is_empty())
-        || (profile.name.contains("{id}") && order.id.0.is_empty());
-    if wanted_but_empty {
-        return Err(lasting(format!("order {:?} has no number to name its file with", order.id.0)));
+pub(super) fn file_name(values: &Values<'_>) -> Result<String, EposError> {
+    let template = &values.profile.name;
+    let name = filled(template, |placeholder| value_of(values, placeholder, safe))?;
+    checked(with_copy(template, name, values), values)
+}
+
+/// The name of a file that goes with the order file `main`.
+pub(super) fn beside_name(values: &Values<'_>, template: &str, main: &str) -> Result<String, EposError> {
+    let name = filled(template, |placeholder| beside_value(values, placeholder, main, safe))?;
+    checked(with_copy(template, name, values), values)
+}
+
+/// A text with the placeholders of names, for the content of a file that goes with the order file `main`.
+pub(super) fn filled_text(values: &Values<'_>, template: &str, main: &str) -> Result<String, EposError> {
+    filled(template, |placeholder| beside_value(values, placeholder, main, str::to_owned))
+}
+
+/// May several order files have the same name by this template? So it is with `endofday.trg` and `{date}.trg`.
+pub(super) fn is_shared(template: &str) -> bool {
+    let tells = |word: &&str| template.contains(*word);
+    !has_sequence(template) && ![STEM, NAME, "{number}", "{id}"].iter().any(tells)
+}
+
+fn beside_value(
+    values: &Values<'_>,
+    placeholder: &str,
+    main: &str,
+    written: fn(&str) -> String,
+) -> Result<String, EposError> {
+    match placeholder {
+        "stem" => Ok(stem_of(main).to_owned()),
+        "name" => Ok(main.to_owned()),
+        other => value_of(values, other, written),
     }
-    let name = filled(&profile.name, |placeholder| match placeholder {
-        "number" => Ok(safe(&order.number)),
-        "id" => Ok(safe(&order.id.0)),
-        "date" => values.date("%Y%m%d"),
+}
+
+fn value_of(values: &Values<'_>, placeholder: &str, written: fn(&str) -> String) -> Result<String, EposError> {
+    let Some(first) = values.orders.first() else { return Err(lasting("an order file needs an order")) };
+    let (order, number) = (first.order, &first.order.number);
+    let given = |value: &str| {
+        if value.is_empty() {
+            return Err(lasting(format!("order {:?} has no number to name its file with", order.id.0)));
+        }
+        Ok(written(value))
+    };
+    match placeholder {
+        "number" => given(number),
+        "id" => given(&order.id.0),
+        "date" => values.date(order, "%Y%m%d"),
         other => match sequence_digits(other) {
-            Some(digits) => numbered(sequence, digits, &order.number),
-            None => Err(lasting(format!("order_profile.name has the unknown placeholder {{{other}}}"))),
+            Some(digits) => numbered(values.totals.sequence, digits, number),
+            None => Err(lasting(format!("order_profile has the unknown placeholder {{{other}}} in a name"))),
         },
-    })?;
-    // Every file has a number of its own then; what stands behind it would not fit the till's pattern.
-    if has_sequence(&profile.name) {
-        return checked(name, &order.number);
     }
-    let (stem, extension) = name.rsplit_once('.').unwrap_or((&name, ""));
-    let stem = if copy > 1 { format!("{stem}_{copy}") } else { stem.to_owned() };
-    let name = if extension.is_empty() { stem } else { format!("{stem}.{extension}") };
-    checked(name, &order.number)
+}
+
+/// `order_1_2.csv` for the second file of order 1.
+fn with_copy(template: &str, name: String, values: &Values<'_>) -> String {
+    // Where every file has a number of its own, what stands behind it would not fit the till's pattern; the order file's
+    // own name has it already.
+    let is_told = has_sequence(template) || template.contains(STEM) || template.contains(NAME) || is_shared(template);
+    match values.orders.first().map(|first| first.copy).filter(|copy| *copy > 1 && !is_told) {
+        None => name,
+        Some(copy) => match name.rsplit_once('.') {
+            Some((stem, extension)) if !extension.is_empty() => format!("{stem}_{copy}.{extension}"),
+            Some((stem, _)) => format!("{stem}_{copy}"),
+            None => format!("{name}_{copy}"),
+        },
+    }
+}
+
+fn stem_of(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 /// Digits of a running number: 0 for as many as it has. `None`: the placeholder is another one.
@@ -69,6 +122,11 @@ fn numbered(sequence: u64, digits: usize, number: &str) -> Result<String, EposEr
 pub(super) fn has_sequence(template: &str) -> bool {
     let mut placeholders = template.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
     placeholders.any(|(placeholder, _)| sequence_digits(placeholder).is_some())
+}
+
+/// A name as this template makes them for a file that goes with `main`; unknown placeholders stay in it.
+pub(super) fn sample_beside(template: &str, main: &str) -> String {
+    sample(&template.replace(STEM, stem_of(main)).replace(NAME, main))
 }
 
 /// A name as this template makes them; unknown placeholders stay in it.
@@ -114,7 +172,8 @@ fn safe(value: &str) -> String {
     name
 }
 
-fn checked(name: String, number: &str) -> Result<String, EposError> {
+fn checked(name: String, values: &Values<'_>) -> Result<String, EposError> {
+    let number = values.orders.first().map_or("", |first| &first.order.number);
     let refused =
         |why: &str| Err(lasting(format!("order {number:?}: the file name {name:?} {why}; change order_profile.name")));
     let stem = name.split('.').next().unwrap_or_default().to_ascii_uppercase();

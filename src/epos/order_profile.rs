@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::order_column::{Align, OrderColumn, OrderValue, TooLong, Unmapped};
+use crate::units::Span;
 
 /// Name of an order file.
 pub const NAME: &str = "order_{number}.csv";
@@ -57,6 +58,15 @@ pub struct OrderProfile {
     pub date_format: String,
     /// IANA time zone of dates.
     pub time_zone: String,
+    /// A second file with the lines, for tills that want them apart; `columns` are then written once for each order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lines_file: Option<LinesFile>,
+    /// A file that tells the till to begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
+    /// Several orders in one file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchRule>,
     /// The decimal mark, `.` or `,`.
     pub decimal: char,
     /// Are texts that a spreadsheet would compute (`=1+2`) made harmless with an apostrophe?
@@ -82,6 +92,9 @@ impl Default for OrderProfile {
             discount_line: None,
             date_format: DATE_FORMAT.to_owned(),
             time_zone: TIME_ZONE.to_owned(),
+            lines_file: None,
+            trigger: None,
+            batch: None,
             decimal: '.',
             formula_guard: false,
         }
@@ -115,10 +128,62 @@ pub struct OrderRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Per {
-    /// Once in the file.
+    /// Once in the file, whatever the number of orders in it: its head and its trailer.
+    File,
+    /// Once for each order.
     Order,
     /// For each line. Kinds that follow each other take turns: all of the first line, then all of the second.
     Line,
+}
+
+/// A second file, with the lines; written in the same way as the first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinesFile {
+    /// Its name, with the placeholders of the first file's and `{stem}` (the first file's name without its ending).
+    pub name: String,
+    /// Does the first line have the columns' names? (Never with records.)
+    #[serde(default = "yes")]
+    pub header: bool,
+    /// The columns, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<OrderColumn>,
+    /// The records, where there are several kinds of them; they stand instead of `columns`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<OrderRecord>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A file that tells the till to begin, written last. What becomes of it proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// Its name: `{name}.complete`, `{stem}.done`, or always the same one.
+    pub name: String,
+    /// What stands in it, with the placeholders of names.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub content: String,
+}
+
+/// Several orders in one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchRule {
+    /// Orders in one file at most.
+    pub most_orders: usize,
+    /// How long an order waits for others, so that they are written together; 0: not at all.
+    #[serde(default = "no_wait")]
+    pub wait_at_most: Span,
+}
+
+/// Orders of a batch do not wait for each other.
+pub const BATCH_WAIT: Span = Span::seconds(0);
+
+const fn no_wait() -> Span {
+    BATCH_WAIT
 }
 
 /// A line that the web store does not have as one: shipping, or all discounts.

@@ -1,6 +1,7 @@
 //! The shapes of order files: our own samples byte for byte, the ready profiles, and what each option promises.
 
-use super::*;
+use super::single as render;
+use crate::domain::WebOrder;
 use crate::domain::retry::FailureClass;
 use crate::epos::order_profile::{OrderProfile, UnknownCharacters};
 use crate::epos::order_profiles::{READY, ready};

@@ -1,4 +1,5 @@
-//! XML by template: the till's file with `{{FIELD}}` for values and `{{#lines}}` … `{{/lines}}` around what repeats.
+//! XML by template: the till's file with `{{FIELD}}` for values, `{{#lines}}` … `{{/lines}}` around what each line repeats,
+//! and `{{#orders}}` … `{{/orders}}` around what each order of a batch does.
 //!
 //! Promises: a value can stand only between tags and in quoted attributes, where escaping makes it harmless, so no
 //! customer's text can become markup; a template that would not be well-formed XML is refused before it is used.
@@ -12,8 +13,9 @@ use super::order_charset::{encoded, encoding_name};
 use super::order_column::{OrderColumn, OrderValue};
 use super::order_profile::{OrderEncoding, OrderProfile};
 
-const LINES: &str = "#lines";
-const END_OF_LINES: &str = "/lines";
+/// The marks around what repeats.
+const MARKS: [(&str, &str, Repeated); 2] =
+    [("#orders", "/orders", Repeated::Orders), ("#lines", "/lines", Repeated::Lines)];
 /// Stands for a value when the template is tried.
 const SAMPLE: &str = "x";
 
@@ -24,8 +26,24 @@ pub(super) enum Part {
     Literal(String),
     /// A value.
     Field(Box<OrderColumn>),
+    /// Once for each order.
+    Orders(Vec<Part>),
     /// Once for each line.
     Lines(Vec<Part>),
+}
+
+/// What repeats between two marks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Repeated {
+    Orders,
+    Lines,
+}
+
+/// What a placeholder is.
+enum Word {
+    Field(Box<OrderColumn>),
+    Begin(Repeated),
+    End,
 }
 
 /// Where the reader of a template is.
@@ -42,59 +60,114 @@ enum Inside {
 /// # Errors
 /// What is wrong with it, as a sentence.
 pub(super) fn parts_of(profile: &OrderProfile) -> Result<Vec<Part>, String> {
-    let mut rest = profile.template.as_deref().unwrap_or_default();
+    let template = profile.template.as_deref().unwrap_or_default();
+    let reader = Words { profile, has_orders: template.contains("#orders}}") };
+    let mut rest = template;
     let mut inside = Inside::Text;
     let mut whole = Vec::new();
-    let mut lines: Option<Vec<Part>> = None;
+    let mut open: Vec<(Repeated, Vec<Part>)> = Vec::new();
     while let Some((before, after)) = rest.split_once("{{") {
         let Some((word, after)) = after.split_once("}}") else {
             return Err(format!("{:?} lacks its }}}}", shortened(rest)));
         };
         inside = after_literal(inside, before)?;
-        let part = part(profile, word.trim(), inside, lines.is_some())?;
-        lines.as_mut().unwrap_or(&mut whole).push(Part::Literal(before.to_owned()));
-        match (part, word.trim()) {
-            (Some(part), _) => lines.as_mut().unwrap_or(&mut whole).push(part),
-            (None, LINES) => lines = Some(Vec::new()),
-            (None, _) => whole.extend(lines.take().map(Part::Lines)),
+        let around: Vec<Repeated> = open.iter().map(|(repeated, _)| *repeated).collect();
+        let word = reader.word(word.trim(), inside, &around)?;
+        let parts = open.last_mut().map_or(&mut whole, |(_, parts)| parts);
+        parts.push(Part::Literal(before.to_owned()));
+        match word {
+            Word::Field(column) => parts.push(Part::Field(column)),
+            Word::Begin(repeated) => open.push((repeated, Vec::new())),
+            Word::End => {
+                let closed = open.pop().map(|(repeated, parts)| match repeated {
+                    Repeated::Orders => Part::Orders(parts),
+                    Repeated::Lines => Part::Lines(parts),
+                });
+                open.last_mut().map_or(&mut whole, |(_, parts)| parts).extend(closed);
+            }
         }
         rest = after;
     }
     after_literal(inside, rest)?;
-    if lines.is_some() {
-        return Err("{{#lines}} lacks its {{/lines}}".to_owned());
+    if let Some((repeated, _)) = open.last() {
+        let (begin, end) = marks_of(*repeated);
+        return Err(format!("{{{{{begin}}}}} lacks its {{{{{end}}}}}"));
     }
     whole.push(Part::Literal(rest.to_owned()));
     Ok(whole)
 }
 
-/// The part that a placeholder stands for; `None` for the marks around lines.
-fn part(profile: &OrderProfile, word: &str, inside: Inside, in_lines: bool) -> Result<Option<Part>, String> {
-    let shown = format!("{{{{{word}}}}}");
-    let is_mark = matches!(word, LINES | END_OF_LINES);
-    match inside {
-        Inside::Text => {}
-        Inside::Attribute(_) if !is_mark => {}
-        Inside::Attribute(_) | Inside::Tag | Inside::Instruction => {
-            return Err(format!("{shown} can only stand between tags, or a value in a quoted attribute"));
+fn marks_of(repeated: Repeated) -> (&'static str, &'static str) {
+    match repeated {
+        Repeated::Orders => ("#orders", "/orders"),
+        Repeated::Lines => ("#lines", "/lines"),
+    }
+}
+
+/// Does the template say what each order of a batch repeats?
+pub(super) fn has_orders(parts: &[Part]) -> bool {
+    parts.iter().any(|part| matches!(part, Part::Orders(_)))
+}
+
+/// What the words of a template mean.
+struct Words<'p> {
+    profile: &'p OrderProfile,
+    has_orders: bool,
+}
+
+impl Words<'_> {
+    /// What a placeholder stands for, `around` being the marks that are open.
+    fn word(&self, word: &str, inside: Inside, around: &[Repeated]) -> Result<Word, String> {
+        let shown = format!("{{{{{word}}}}}");
+        let mark = MARKS.iter().find(|(begin, end, _)| [*begin, *end].contains(&word));
+        match inside {
+            Inside::Text => {}
+            Inside::Attribute(_) if mark.is_none() => {}
+            Inside::Attribute(_) | Inside::Tag | Inside::Instruction => {
+                return Err(format!("{shown} can only stand between tags, or a value in a quoted attribute"));
+            }
+        }
+        let Some((begin, _, repeated)) = mark else { return self.field(word, &shown, around) };
+        let fits = match (word == *begin, repeated) {
+            (true, Repeated::Orders) => around.is_empty(),
+            (true, Repeated::Lines) => !around.contains(&Repeated::Lines),
+            (false, _) => around.last() == Some(repeated),
+        };
+        match (fits, word == *begin) {
+            (false, _) => Err(format!("{shown} stands where it has no counterpart")),
+            (true, true) if *repeated == Repeated::Lines && self.lacks_order(around) => {
+                Err(format!("{shown} must stand between {{{{#orders}}}} and {{{{/orders}}}}, where these are"))
+            }
+            (true, true) => Ok(Word::Begin(*repeated)),
+            (true, false) => Ok(Word::End),
         }
     }
-    if is_mark {
-        let fits = (word == END_OF_LINES) == in_lines;
-        return if fits { Ok(None) } else { Err(format!("{shown} stands where it has no counterpart")) };
+
+    fn lacks_order(&self, around: &[Repeated]) -> bool {
+        self.has_orders && !around.contains(&Repeated::Orders)
     }
-    let named = profile.columns.iter().find(|column| column.name == word).cloned();
-    let column = named.or_else(|| OrderValue::from_word(word).map(|value| OrderColumn::new(word, value)));
-    let Some(column) = column else {
-        return Err(format!("{shown} is neither the name of a column nor a value like order.number"));
-    };
-    if column.value == OrderValue::FileRecordCount {
-        return Err(format!("{shown} is for files of records; XML has none to count"));
+
+    fn field(&self, word: &str, shown: &str, around: &[Repeated]) -> Result<Word, String> {
+        let named = self.profile.columns.iter().find(|column| column.name == word).cloned();
+        let column = named.or_else(|| OrderValue::from_word(word).map(|value| OrderColumn::new(word, value)));
+        let Some(column) = column else {
+            return Err(format!("{shown} is neither the name of a column nor a value like order.number"));
+        };
+        if column.value == OrderValue::FileRecordCount {
+            return Err(format!("{shown} is for files of records; XML has none to count"));
+        }
+        if column.value.is_of_line() && !around.contains(&Repeated::Lines) {
+            return Err(format!(
+                "{shown} is a value of lines; it must stand between {{{{#lines}}}} and {{{{/lines}}}}"
+            ));
+        }
+        if column.value.is_of_order() && self.lacks_order(around) {
+            return Err(format!(
+                "{shown} is a value of orders; it must stand between {{{{#orders}}}} and {{{{/orders}}}}"
+            ));
+        }
+        Ok(Word::Field(Box::new(column)))
     }
-    if column.value.is_of_line() && !in_lines {
-        return Err(format!("{shown} is a value of lines; it must stand between {{{{#lines}}}} and {{{{/lines}}}}"));
-    }
-    Ok(Some(Part::Field(Box::new(column))))
 }
 
 fn after_literal(mut inside: Inside, text: &str) -> Result<Inside, String> {
@@ -145,6 +218,7 @@ fn fields_of_lines(parts: &[Part]) -> Vec<&OrderColumn> {
     for part in parts {
         match part {
             Part::Lines(parts) => fields.extend(fields_of(parts)),
+            Part::Orders(parts) => fields.extend(fields_of_lines(parts)),
             Part::Literal(_) | Part::Field(_) => {}
         }
     }
@@ -158,7 +232,7 @@ pub(super) fn fields_of(parts: &[Part]) -> Vec<&OrderColumn> {
         match part {
             Part::Literal(_) => {}
             Part::Field(field) => fields.push(field.as_ref()),
-            Part::Lines(parts) => fields.extend(fields_of(parts)),
+            Part::Lines(parts) | Part::Orders(parts) => fields.extend(fields_of(parts)),
         }
     }
     fields
@@ -169,7 +243,7 @@ fn try_out(parts: &[Part], sample: &mut String) {
         match part {
             Part::Literal(text) => sample.push_str(text),
             Part::Field(_) => sample.push_str(SAMPLE),
-            Part::Lines(parts) => (0..2).for_each(|_| try_out(parts, sample)),
+            Part::Lines(parts) | Part::Orders(parts) => (0..2).for_each(|_| try_out(parts, sample)),
         }
     }
 }

@@ -13,37 +13,86 @@ use super::order_profile::{OrderColumn, OrderProfile, OrderValue as V, Unmapped}
 use crate::domain::{OrderLine, WebOrder};
 use crate::ports::EposError;
 
+/// One order of a file.
+pub(super) struct Writing<'a> {
+    pub(super) order: &'a WebOrder,
+    /// 1 for its first file, 2 when it is written again.
+    pub(super) copy: u32,
+    /// The lines that are written of it.
+    pub(super) lines: Vec<OrderLine>,
+}
+
+impl Writing<'_> {
+    fn units(&self) -> Decimal {
+        self.lines.iter().map(|line| to_book(line).decimal()).fold(Decimal::ZERO, Decimal::saturating_add).normalize()
+    }
+}
+
+/// What a file as a whole has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Totals {
+    /// Records, header and trailer too.
+    pub(super) records: usize,
+    /// Its running number.
+    pub(super) sequence: u64,
+}
+
 /// What fields are taken from.
 pub(super) struct Values<'a> {
     pub(super) profile: &'a OrderProfile,
-    pub(super) order: &'a WebOrder,
     pub(super) zone: &'a TimeZone,
-    pub(super) lines: &'a [OrderLine],
-    /// Records in the file.
-    pub(super) records: usize,
+    pub(super) orders: &'a [Writing<'a>],
+    pub(super) totals: Totals,
 }
 
 /// Where a field stands.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    order: &'a WebOrder,
-    /// The line, and its number from 1.
-    line: Option<(usize, &'a OrderLine)>,
+pub(super) enum Place<'a> {
+    /// Once in the file, whatever the number of orders.
+    File,
+    /// Once in an order.
+    Order(&'a Writing<'a>),
+    /// In a line, which has this number from 1.
+    Line(&'a Writing<'a>, usize, &'a OrderLine),
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
     /// Why the order cannot be written, and what to do.
     pub(super) fn refused(&self, column: &OrderColumn, why: &str) -> EposError {
-        let (number, field) = (&self.order.number, &column.name);
-        match self.line {
-            Some((at, line)) => lasting(format!("order {number}, line {at} (SKU {}), field {field}: {why}", line.sku)),
-            None => lasting(format!("order {number}, field {field}: {why}")),
+        let field = &column.name;
+        match self {
+            Self::File => lasting(format!("field {field}: {why}")),
+            Self::Order(writing) => lasting(format!("order {}, field {field}: {why}", writing.order.number)),
+            Self::Line(writing, at, line) => {
+                let number = &writing.order.number;
+                lasting(format!("order {number}, line {at} (SKU {}), field {field}: {why}", line.sku))
+            }
         }
     }
 
     /// Is it in the first record of its kind?
     fn is_first(&self) -> bool {
-        self.line.is_none_or(|(at, _)| at == 1)
+        match self {
+            Self::File | Self::Order(_) => true,
+            Self::Line(_, at, _) => *at == 1,
+        }
+    }
+
+    fn order(&self) -> Option<&'a Writing<'a>> {
+        match self {
+            Self::File => None,
+            Self::Order(writing) | Self::Line(writing, ..) => Some(writing),
+        }
+    }
+
+    /// How to try it again.
+    fn then(&self) -> String {
+        self.order().map_or_else(String::new, |of| format!(", then: tillbridge orders export {}", of.order.number))
+    }
+
+    /// The places of the order's lines.
+    pub(super) fn lines_of(writing: &'a Writing<'a>) -> impl Iterator<Item = Self> {
+        writing.lines.iter().enumerate().map(move |(at, line)| Self::Line(writing, at + 1, line))
     }
 }
 
@@ -52,18 +101,7 @@ enum Found {
     Number(Decimal),
 }
 
-impl<'a> Values<'a> {
-    /// Where the order's own fields stand.
-    pub(super) fn of_order(&self) -> Place<'a> {
-        Place { order: self.order, line: None }
-    }
-
-    /// Where the fields of each line stand.
-    pub(super) fn of_lines(&self) -> impl Iterator<Item = Place<'a>> {
-        let order = self.order;
-        self.lines.iter().enumerate().map(move |(at, line)| Place { order, line: Some((at + 1, line)) })
-    }
-
+impl Values<'_> {
     /// What stands in the field, before the till's code page and lengths.
     pub(super) fn field(&self, column: &OrderColumn, place: Place<'_>) -> Result<String, EposError> {
         if column.once && !place.is_first() {
@@ -75,8 +113,9 @@ impl<'a> Values<'a> {
         };
         if column.required && text.trim().is_empty() {
             let why = format!(
-                "{} is empty in the web store, and the till must have it; fill it in there, then: tillbridge orders export {}",
-                column.value, self.order.number
+                "{} is empty in the web store, and the till must have it; fill it in there{}",
+                column.value,
+                place.then()
             );
             return Err(place.refused(column, &why));
         }
@@ -84,32 +123,15 @@ impl<'a> Values<'a> {
     }
 
     fn found(&self, column: &OrderColumn, place: Place<'_>) -> Result<Found, EposError> {
-        let (order, customer, date_format) = (self.order, &self.order.customer, self.profile.date_format.as_str());
-        let words = |text: &str| Ok(Found::Words(text.to_owned()));
+        let sum =
+            |of: fn(&Writing<'_>) -> Decimal| self.orders.iter().map(of).fold(Decimal::ZERO, Decimal::saturating_add);
         match &column.value {
-            V::OrderNumber => words(&order.number),
-            V::OrderId => words(&order.id.0),
-            V::OrderDate => self.date(column.date_format.as_deref().unwrap_or(date_format)).map(Found::Words),
-            V::OrderStatus => words(&order.store_status),
-            V::OrderCurrency => words(&order.currency),
-            V::OrderTotal => Ok(Found::Number(order.total)),
-            V::OrderShippingTotal => Ok(Found::Number(order.shipping_total)),
-            V::OrderDiscountTotal => Ok(Found::Number(discount_left(order))),
-            V::OrderPayment => words(&order.payment),
-            V::OrderShipping => words(&order.shipping),
-            V::OrderLineCount => Ok(Found::Number(self.lines.len().into())),
-            V::OrderUnits => Ok(Found::Number(self.units())),
-            V::FileRecordCount => Ok(Found::Number(self.records.into())),
-            V::CustomerEmail => words(&customer.email),
-            V::CustomerName => words(&customer.name),
-            V::CustomerCompany => words(&customer.company),
-            V::CustomerStreet => words(&customer.street),
-            V::CustomerCity => words(&customer.city),
-            V::CustomerRegion => words(&customer.region),
-            V::CustomerPostcode => words(&customer.postcode),
-            V::CustomerCountry => words(&customer.country),
-            V::CustomerTelephone => words(&customer.telephone),
-            V::Constant(text) => words(text),
+            V::FileRecordCount => Ok(Found::Number(self.totals.records.into())),
+            V::FileOrderCount => Ok(Found::Number(self.orders.len().into())),
+            V::FileLineCount => Ok(Found::Number(sum(|order| order.lines.len().into()))),
+            V::FileUnits => Ok(Found::Number(sum(|order| order.units()).normalize())),
+            V::FileSequence => Ok(Found::Number(self.totals.sequence.into())),
+            V::Constant(text) => Ok(Found::Words(text.clone())),
             V::LineNumber
             | V::LineSku
             | V::LineName
@@ -120,11 +142,74 @@ impl<'a> Values<'a> {
             | V::LineDiscount
             | V::LineTotal
             | V::LineTotalInclTax => of_line(column, place),
+            V::OrderNumber
+            | V::OrderId
+            | V::OrderDate
+            | V::OrderStatus
+            | V::OrderCurrency
+            | V::OrderTotal
+            | V::OrderShippingTotal
+            | V::OrderDiscountTotal
+            | V::OrderPayment
+            | V::OrderShipping
+            | V::OrderLineCount
+            | V::OrderUnits
+            | V::CustomerEmail
+            | V::CustomerName
+            | V::CustomerCompany
+            | V::CustomerStreet
+            | V::CustomerCity
+            | V::CustomerRegion
+            | V::CustomerPostcode
+            | V::CustomerCountry
+            | V::CustomerTelephone => self.of_order(column, place),
         }
     }
 
-    fn units(&self) -> Decimal {
-        self.lines.iter().map(|line| to_book(line).decimal()).fold(Decimal::ZERO, Decimal::saturating_add).normalize()
+    fn of_order(&self, column: &OrderColumn, place: Place<'_>) -> Result<Found, EposError> {
+        let Some(writing) = place.order() else { return Err(misplaced(column, place)) };
+        let (order, customer) = (writing.order, &writing.order.customer);
+        let date_format = column.date_format.as_deref().unwrap_or(&self.profile.date_format);
+        let words = |text: &str| Ok(Found::Words(text.to_owned()));
+        match &column.value {
+            V::OrderNumber => words(&order.number),
+            V::OrderId => words(&order.id.0),
+            V::OrderDate => self.date(order, date_format).map(Found::Words),
+            V::OrderStatus => words(&order.store_status),
+            V::OrderCurrency => words(&order.currency),
+            V::OrderTotal => Ok(Found::Number(order.total)),
+            V::OrderShippingTotal => Ok(Found::Number(order.shipping_total)),
+            V::OrderDiscountTotal => Ok(Found::Number(discount_left(order))),
+            V::OrderPayment => words(&order.payment),
+            V::OrderShipping => words(&order.shipping),
+            V::OrderLineCount => Ok(Found::Number(writing.lines.len().into())),
+            V::OrderUnits => Ok(Found::Number(writing.units())),
+            V::CustomerEmail => words(&customer.email),
+            V::CustomerName => words(&customer.name),
+            V::CustomerCompany => words(&customer.company),
+            V::CustomerStreet => words(&customer.street),
+            V::CustomerCity => words(&customer.city),
+            V::CustomerRegion => words(&customer.region),
+            V::CustomerPostcode => words(&customer.postcode),
+            V::CustomerCountry => words(&customer.country),
+            V::CustomerTelephone => words(&customer.telephone),
+            V::FileRecordCount
+            | V::FileOrderCount
+            | V::FileLineCount
+            | V::FileUnits
+            | V::FileSequence
+            | V::Constant(_)
+            | V::LineNumber
+            | V::LineSku
+            | V::LineName
+            | V::LineQuantity
+            | V::LinePrice
+            | V::LinePriceInclTax
+            | V::LineTaxPercent
+            | V::LineDiscount
+            | V::LineTotal
+            | V::LineTotalInclTax => Err(misplaced(column, place)),
+        }
     }
 
     fn number(&self, column: &OrderColumn, number: Decimal, place: Place<'_>) -> Result<String, EposError> {
@@ -148,17 +233,20 @@ impl<'a> Values<'a> {
     }
 
     /// The date of placement.
-    pub(super) fn date(&self, format: &str) -> Result<String, EposError> {
-        let placed = self.order.placed_at.to_zoned_datetime(self.zone.clone());
+    pub(super) fn date(&self, order: &WebOrder, format: &str) -> Result<String, EposError> {
+        let placed = order.placed_at.to_zoned_datetime(self.zone.clone());
         jiff::fmt::strtime::format(format, &placed).map_err(|_| {
             lasting(format!("order_profile.date_format {format:?} cannot be written; use words like %Y-%m-%d"))
         })
     }
 }
 
+fn misplaced(column: &OrderColumn, place: Place<'_>) -> EposError {
+    place.refused(column, "is no value that can stand here; run: tillbridge check")
+}
+
 fn of_line(column: &OrderColumn, place: Place<'_>) -> Result<Found, EposError> {
-    let misplaced = || place.refused(column, "is no value that can stand here; run: tillbridge check");
-    let Some((number, line)) = place.line else { return Err(misplaced()) };
+    let Place::Line(_, number, line) = place else { return Err(misplaced(column, place)) };
     let times = |price: Decimal| price.saturating_mul(to_book(line).decimal());
     Ok(match &column.value {
         V::LineSku => Found::Words(line.sku.to_string()),
@@ -184,6 +272,10 @@ fn of_line(column: &OrderColumn, place: Place<'_>) -> Result<Found, EposError> {
         | V::OrderLineCount
         | V::OrderUnits
         | V::FileRecordCount
+        | V::FileOrderCount
+        | V::FileLineCount
+        | V::FileUnits
+        | V::FileSequence
         | V::CustomerEmail
         | V::CustomerName
         | V::CustomerCompany
@@ -193,7 +285,7 @@ fn of_line(column: &OrderColumn, place: Place<'_>) -> Result<Found, EposError> {
         | V::CustomerPostcode
         | V::CustomerCountry
         | V::CustomerTelephone
-        | V::Constant(_) => return Err(misplaced()),
+        | V::Constant(_) => return Err(misplaced(column, place)),
     })
 }
 
@@ -206,8 +298,9 @@ fn mapped(column: &OrderColumn, text: String, place: Place<'_>) -> Result<String
         (None, Unmapped::Refuse) => {
             let shown = if column.value.is_private() { String::new() } else { format!(" {text:?}") };
             let why = format!(
-                "the till has no code for {}{shown}; add it to the field's map in the configuration, then: tillbridge orders export {}",
-                column.value, place.order.number
+                "the till has no code for {}{shown}; add it to the field's map in the configuration{}",
+                column.value,
+                place.then()
             );
             Err(place.refused(column, &why))
         }

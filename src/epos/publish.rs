@@ -4,8 +4,10 @@
 //! calls, so that the ledger can note in between that the file is durable; that is how a crash is told from a till that
 //! was quick (see `ledger::files`).
 //!
-//! The mark `folder-id` tells the import folder from an empty one in its place (an unmounted share). It is made at the
-//! first publication, or on a person's word; never in a folder that does not show what is awaited.
+//! Where several files go together each is one step: lines first, then the order file, then the trigger. So the till has
+//! nothing to book before the order file is there, and nothing to begin with before all of it is. The order file decides:
+//! while it is in staging nothing was published, and what of its lines is visible can be taken back; once it is away from
+//! staging the till may have it. Every call goes on from wherever an earlier one stopped.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
@@ -14,33 +16,31 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::fault::{for_now, lasting, of_files, passing};
+use super::import_mark::MARK;
+use super::order_name::is_shared;
 use super::places::Places;
 use super::settings::EposSettings;
-use super::spool::{made, prune_files, write_synced};
-use super::volume::{
-    empty, identity_of, move_away, open_for_reading, remove_if_there, rename_without_replacing, sync_folder,
-};
-use crate::ports::{EposError, OrderFile, Revealed, Withdrawal};
+use super::spool::prune_files;
+use super::volume::{is_there, open_for_reading, remove_if_there, rename_without_replacing, sync_folder};
+use crate::domain::retry::FailureClass;
+use crate::ports::{EposError, FileNames, OrderFile, Revealed, Role};
 
-/// The mark in the staging folder, and our copy of it.
-const MARK: &str = "folder-id";
-/// Longest mark, in bytes; ours has 32.
-const LONGEST_MARK: u64 = 1024;
 /// Ending of a file that is made ready.
-const STAGED: &str = ".staged";
+pub(super) const STAGED: &str = ".staged";
 /// Ending of a file that was taken away.
-const WITHDRAWN: &str = ".withdrawn";
-/// Stands for the folder's number where the system has none: then one folder cannot be told from another.
-const NO_NUMBER: &str = "number unknown";
-
+pub(super) const WITHDRAWN: &str = ".withdrawn";
+/// Ending of a trigger that is out of the till's sight until it is known what becomes of its order file.
+pub(super) const HELD: &str = ".held";
 /// The till's import folder and what we know of it.
 #[derive(Debug)]
 pub(super) struct Importing {
-    import: PathBuf,
-    staging: PathBuf,
-    staging_is_inside: bool,
+    pub(super) import: PathBuf,
+    pub(super) staging: PathBuf,
+    pub(super) staging_is_inside: bool,
+    /// Do several order files have one trigger?
+    pub(super) trigger_is_shared: bool,
     /// Our copy of the mark.
-    known_mark: PathBuf,
+    pub(super) known_mark: PathBuf,
     /// Where the folders lie into which the till moves order files.
     pub(super) places: Places,
 }
@@ -51,25 +51,60 @@ impl Importing {
             import: settings.import_folder.clone(),
             staging: settings.staging(),
             staging_is_inside: settings.staging_is_inside(),
+            trigger_is_shared: trigger_is_shared(settings),
             known_mark: private.join(MARK),
             places: Places::new(private, &settings.import_folder),
         }
     }
 
-    /// Makes `file` durable in staging.
+    /// Makes `file`, and what goes with it, durable in staging.
     pub(super) fn stage(&self, file: &OrderFile) -> Result<(), EposError> {
-        check_name(&file.name)?;
+        check_names(&file.names())?;
         self.make_sure_of_folder_or_mark_it()?;
-        let away = self.staging.join(format!("{}{WITHDRAWN}", file.name));
-        remove_if_there(&away).map_err(|error| passing(format!("cannot remove {}", away.display()), error))?;
-        self.write_staged(&self.staged(&file.name), &file.bytes)
+        self.forget_marks(&file.names())?;
+        let parts = file.beside.iter().map(|beside| (&beside.name, &beside.bytes));
+        for (name, bytes) in parts.chain([(&file.name, &file.bytes)]) {
+            self.write_staged(&self.in_staging(name, STAGED), bytes)?;
+        }
+        sync_folder(&self.staging).map_err(|error| no_room(&self.staging, error))
     }
 
-    /// Moves a staged file to where the till looks.
-    pub(super) fn reveal(&self, name: &str) -> Result<Revealed, EposError> {
-        check_name(name)?;
+    /// Moves a staged file, and what goes with it, to where the till looks.
+    pub(super) fn reveal(&self, names: &FileNames) -> Result<Revealed, EposError> {
+        check_names(names)?;
         self.make_sure_of_folder()?;
-        let (staged, target) = (self.staged(name), self.import.join(name));
+        let revealed = self.reveal_lines(names).and_then(|()| self.reveal_part(&names.name));
+        let revealed = match revealed {
+            Ok(revealed) => revealed,
+            // This order is given up: its lines must not stay behind without it.
+            Err(error) if error.class == FailureClass::Permanent => {
+                self.take_lines_back(names)?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        for name in of_role(names, Role::Trigger) {
+            self.reveal_trigger(name)?;
+        }
+        Ok(revealed)
+    }
+
+    fn reveal_lines(&self, names: &FileNames) -> Result<(), EposError> {
+        let mut lines = of_role(names, Role::Lines).peekable();
+        let (staged, target) = (self.in_staging(&names.name, STAGED), self.import.join(&names.name));
+        // Lines whose order file cannot follow are not shown at all.
+        if lines.peek().is_some()
+            && is_there(&target).map_err(|error| looking(&target, error))?
+            && is_there(&staged).map_err(|error| looking(&staged, error))?
+            && !have_same_bytes(&staged, &target)?
+        {
+            return Err(other_content(&target));
+        }
+        lines.try_for_each(|name| self.reveal_part(name).map(|_| ()))
+    }
+
+    fn reveal_part(&self, name: &str) -> Result<Revealed, EposError> {
+        let (staged, target) = (self.in_staging(name, STAGED), self.import.join(name));
         match rename_without_replacing(&staged, &target) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.revealed_before(&staged),
@@ -79,175 +114,69 @@ impl Importing {
                 return Err(of_files(what, error));
             }
         }
-        sync_folder(&self.import).map_err(|error| passing(format!("cannot flush {}", self.import.display()), error))?;
+        self.sync_import()?;
         Ok(Revealed::Now)
+    }
+
+    /// A trigger that lies there already serves as well: the till has not begun yet, or leaves it lying. The order file is
+    /// visible by now, so that nothing about the trigger fails the order.
+    fn reveal_trigger(&self, name: &str) -> Result<(), EposError> {
+        let staged = self.in_staging(name, STAGED);
+        let failed = |error| passing(format!("cannot show the till {name}, so that it may not begin"), error);
+        match rename_without_replacing(&staged, &self.import.join(name)) {
+            Ok(()) => self.sync_import(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.revealed_before(&staged).map(|_| ()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => remove_if_there(&staged).map_err(failed),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// It is not in staging: sure of that only if the folder is still the right one.
     fn revealed_before(&self, staged: &Path) -> Result<Revealed, EposError> {
         self.make_sure_of_folder()?;
-        match staged.try_exists() {
+        match is_there(staged) {
             Ok(false) => Ok(Revealed::Before),
             Ok(true) => Err(for_now(format!("{} came and went; it will be tried again", staged.display()))),
-            Err(error) => Err(passing(format!("cannot look at {}", staged.display()), error)),
+            Err(error) => Err(looking(staged, error)),
         }
     }
 
-    fn staged(&self, name: &str) -> PathBuf {
-        self.staging.join(format!("{name}{STAGED}"))
+    /// Lines whose order file cannot be revealed go back to staging.
+    fn take_lines_back(&self, names: &FileNames) -> Result<(), EposError> {
+        for name in of_role(names, Role::Lines) {
+            let (staged, target) = (self.in_staging(name, STAGED), self.import.join(name));
+            match rename_without_replacing(&target, &staged) {
+                Ok(()) => self.sync_import()?,
+                // Not revealed, or what lies there is somebody else's.
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {}
+                Err(error) => return Err(passing(format!("cannot take {} back", target.display()), error)),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn in_staging(&self, name: &str, ending: &str) -> PathBuf {
+        self.staging.join(format!("{name}{ending}"))
+    }
+
+    pub(super) fn sync_import(&self) -> Result<(), EposError> {
+        sync_folder(&self.import).map_err(|error| passing(format!("cannot flush {}", self.import.display()), error))
     }
 
     fn write_staged(&self, staged: &Path, bytes: &[u8]) -> Result<(), EposError> {
-        let no_room = |error| {
-            of_files(
-                format!("cannot write {}; is the disk full, and may the agent write there?", staged.display()),
-                error,
-            )
-        };
+        if fs::symlink_metadata(staged).is_ok_and(|metadata| metadata.is_dir()) {
+            let shown = staged.display();
+            return Err(lasting(format!("{shown} is a folder, where only the agent writes files; remove it")));
+        }
         // A leftover may be anything, even a second name of a published file: it is removed and never written into.
-        remove_if_there(staged).map_err(no_room)?;
+        remove_if_there(staged).map_err(|error| no_room(staged, error))?;
         let written = write_new(staged, bytes);
         if written.is_err()
             && let Err(error) = remove_if_there(staged)
         {
             tracing::debug!(path = %staged.display(), error = %error, "a file that is not whole stays in staging; it is replaced next time");
         }
-        written.map_err(no_room)?;
-        sync_folder(&self.staging).map_err(no_room)
-    }
-
-    /// Takes a file away from the till.
-    pub(super) fn withdraw(&self, name: &str) -> Result<Withdrawal, EposError> {
-        let taken_away = self.take_away(name, &self.import, &self.import.join(name))?;
-        Ok(if taken_away { Withdrawal::Withdrawn } else { Withdrawal::Gone })
-    }
-
-    /// Removes a staged file; `false`: it was revealed before.
-    pub(super) fn unstage(&self, name: &str) -> Result<bool, EposError> {
-        self.take_away(name, &self.staging, &self.staged(name))
-    }
-
-    /// Takes a file of ours out of `folder`; `false`: it was not there, and no earlier call had taken it away.
-    fn take_away(&self, name: &str, folder: &Path, target: &Path) -> Result<bool, EposError> {
-        check_name(name)?;
-        self.make_sure_of_folder()?;
-        let away = self.staging.join(format!("{name}{WITHDRAWN}"));
-        made(self.staging.clone())?;
-        if fs::symlink_metadata(target).is_ok_and(|found| !found.is_file()) {
-            let shown = target.display();
-            return Err(for_now(format!("{shown} is a link or a folder in place of the order file; take it away")));
-        }
-        match move_away(target, &away) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.make_sure_of_folder()?;
-                // An earlier call had come that far.
-                return Ok(fs::symlink_metadata(&away).is_ok_and(|found| found.is_file()));
-            }
-            Err(error) => {
-                let what = format!("cannot take {} away; the till may be reading it", target.display());
-                return Err(passing(what, error));
-            }
-        }
-        // What stays is the empty file, as proof for a second attempt; the customer's data go at once.
-        let cleaned = sync_folder(folder).and_then(|()| empty(&away));
-        cleaned.map_err(|error| passing(format!("{name} is away from the till, but a trace of it stays"), error))?;
-        Ok(true)
-    }
-
-    /// Makes sure that the import folder is the one that was marked.
-    pub(super) fn make_sure_of_folder(&self) -> Result<(), EposError> {
-        match (self.known()?, self.found()?) {
-            (Some(known), Some(found)) if known == found => Ok(()),
-            // A mark in the folder itself shows that it was ours before; a number alone shows nothing.
-            (None, Some(found)) if self.staging_is_inside => self.remember(&found),
-            (None, _) => Err(for_now(format!(
-                "{} is not marked as ours yet; nothing is known about what was in it",
-                self.import.display()
-            ))),
-            (Some(_), _) => Err(self.not_the_folder()),
-        }
-    }
-
-    fn make_sure_of_folder_or_mark_it(&self) -> Result<(), EposError> {
-        if self.known()?.is_none() {
-            return self.accept();
-        }
-        self.make_sure_of_folder()?;
-        made(self.staging.clone()).map(|_| ())
-    }
-
-    /// The listing shows what is awaited: this is the folder, mark or not.
-    pub(super) fn is_proven_right(&self) -> Result<(), EposError> {
-        match (self.known()?, self.found()?) {
-            (Some(known), Some(found)) if known == found => Ok(()),
-            _ => self.accept(),
-        }
-    }
-
-    fn not_the_folder(&self) -> EposError {
-        let (import, mark) = (self.import.display(), self.staging.join(MARK));
-        for_now(format!(
-            "{import} is not the import folder used so far ({} is missing or another one); is the share connected? If the folder was moved on purpose, accept it",
-            mark.display()
-        ))
-    }
-
-    /// Marks the import folder as the right one.
-    pub(super) fn accept(&self) -> Result<(), EposError> {
-        self.places.accept()?;
-        if !self.import.is_dir() {
-            let shown = self.import.display();
-            return Err(for_now(format!("the import folder {shown} is not there; is the share connected?")));
-        }
-        let staging = made(self.staging.clone())?;
-        let id = match (self.known()?, self.found()?) {
-            (_, Some(found)) => found,
-            (Some(known), None) if self.staging_is_inside => known,
-            (_, None) => format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
-        };
-        if self.staging_is_inside {
-            let mark = staging.join(MARK);
-            // Whatever lies in its place, a link above all, is not written into.
-            remove_if_there(&mark)
-                .and_then(|()| write_new(&mark, id.as_bytes()))
-                .and_then(|()| sync_folder(&staging))
-                .map_err(|error| of_files(format!("cannot write the mark {}", mark.display()), error))?;
-        }
-        self.remember(&id)
-    }
-
-    fn remember(&self, id: &str) -> Result<(), EposError> {
-        if let Some(private) = self.known_mark.parent() {
-            made(private.to_owned())?;
-        }
-        write_synced(&self.known_mark, id.as_bytes())
-            .map_err(|error| passing(format!("cannot write {}; is the disk full?", self.known_mark.display()), error))
-    }
-
-    fn known(&self) -> Result<Option<String>, EposError> {
-        read_mark(&self.known_mark)
-    }
-
-    /// What the folder itself says who it is: its mark, or where staging is elsewhere the system's number of it.
-    fn found(&self) -> Result<Option<String>, EposError> {
-        if self.staging_is_inside {
-            if fs::symlink_metadata(&self.staging).is_ok_and(|found| found.is_symlink()) {
-                let shown = self.staging.display();
-                return Err(for_now(format!("{shown} is a link, and links are not followed; take it away")));
-            }
-            return read_mark(&self.staging.join(MARK));
-        }
-        match fs::metadata(&self.import) {
-            // Volumes may be numbered anew at each connection, so that only the folder's number on its own counts.
-            Ok(metadata) => Ok(Some(
-                identity_of(&metadata).map_or_else(|| NO_NUMBER.to_owned(), |id| format!("number {}", id.number)),
-            )),
-            Err(error) => {
-                let shown = self.import.display();
-                Err(of_files(format!("cannot look at the import folder {shown}; is the share connected?"), error))
-            }
-        }
+        written.map_err(|error| no_room(staged, error))
     }
 
     /// Removes what withdrawals before `oldest` left in staging. A staged file stays however old it is: that it is gone
@@ -258,25 +187,32 @@ impl Importing {
 }
 
 /// Writes a file that must not be there yet, and makes it durable.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
-fn read_mark(path: &Path) -> Result<Option<String>, EposError> {
-    // A link is no mark of ours, wherever it leads.
-    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Ok(None);
-    }
-    let mut text = String::new();
-    let read = open_for_reading(path).and_then(|file| file.take(LONGEST_MARK).read_to_string(&mut text));
-    match read.map(|_| text) {
-        Ok(text) if text.trim().is_empty() => Ok(None),
-        Ok(text) => Ok(Some(text.trim().to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(passing(format!("cannot read the mark {}; is the share connected?", path.display()), error)),
-    }
+fn trigger_is_shared(settings: &EposSettings) -> bool {
+    settings.order_profile.trigger.as_ref().is_some_and(|trigger| is_shared(&trigger.name))
+}
+
+/// The names of one kind, in the order in which they are revealed.
+pub(super) fn of_role(names: &FileNames, role: Role) -> impl Iterator<Item = &String> {
+    names.beside.iter().filter(move |beside| beside.role == role).map(|beside| &beside.name)
+}
+
+fn no_room(path: &Path, error: io::Error) -> EposError {
+    of_files(format!("cannot write {}; is the disk full, and may the agent write there?", path.display()), error)
+}
+
+pub(super) fn looking(path: &Path, error: io::Error) -> EposError {
+    passing(format!("cannot look at {}", path.display()), error)
+}
+
+pub(super) fn check_names(names: &FileNames) -> Result<(), EposError> {
+    check_name(&names.name)?;
+    names.beside.iter().try_for_each(|beside| check_name(&beside.name))
 }
 
 /// Names come from our own rendering; this keeps a damaged ledger from leading out of the folder.
@@ -290,22 +226,40 @@ fn check_name(name: &str) -> Result<(), EposError> {
 
 /// A file of this name lies there. The same bytes are ours; others stop the order.
 fn already_there(staged: &Path, target: &Path) -> Result<Revealed, EposError> {
-    if fs::symlink_metadata(target).is_ok_and(|found| !found.is_file()) {
-        let shown = target.display();
-        return Err(lasting(format!(
-            "{shown} is already there and no plain file; take it away. The order was not written"
-        )));
-    }
-    let read = |path: &Path| {
-        let mut bytes = Vec::new();
-        let read = open_for_reading(path).and_then(|mut file| file.read_to_end(&mut bytes));
-        read.map(|_| bytes).map_err(|error| of_files(format!("cannot look at {}", path.display()), error))
-    };
-    if read(staged)? != read(target)? {
-        let shown = target.display();
-        let what = "is already there with other content; look at it, and move it away if it is not from the agent";
-        return Err(lasting(format!("{shown} {what}. The order was not written")));
+    if !have_same_bytes(staged, target)? {
+        return Err(other_content(target));
     }
     remove_if_there(staged).map_err(|error| passing(format!("cannot remove {}", staged.display()), error))?;
     Ok(Revealed::Already)
 }
+
+fn have_same_bytes(staged: &Path, target: &Path) -> Result<bool, EposError> {
+    let bytes = fs::read(staged).map_err(|error| of_files(format!("cannot look at {}", staged.display()), error))?;
+    holds(target, &bytes)
+}
+
+/// Are these the bytes of the file? Folders and links are never ours.
+pub(super) fn holds(path: &Path, bytes: &[u8]) -> Result<bool, EposError> {
+    let failed = |error| passing(format!("cannot look at {}", path.display()), error);
+    let metadata = fs::symlink_metadata(path).map_err(failed)?;
+    if !metadata.is_file() || metadata.len() != bytes.len() as u64 {
+        return Ok(false);
+    }
+    let mut found = Vec::with_capacity(bytes.len());
+    open_for_reading(path).and_then(|mut file| file.read_to_end(&mut found)).map_err(failed)?;
+    Ok(found == bytes)
+}
+
+/// The refusal of an order whose name something else has.
+pub(super) fn other_content(path: &Path) -> EposError {
+    let shown = path.display();
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return lasting(format!("{shown} is already there and no plain file; take it away. The order was not written"));
+    }
+    let what = "is already there with other content; see in the till whether it has the order, and move the file away if it is not from the agent";
+    lasting(format!("{shown} {what}. The order was not written"))
+}
+
+#[cfg(test)]
+#[path = "publish_tests.rs"]
+mod tests;

@@ -75,6 +75,18 @@ pub fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Is there anything of this name? A link that leads nowhere is something, too.
+///
+/// # Errors
+/// When the folder cannot be asked.
+pub fn is_there(path: &Path) -> io::Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Makes the names in a folder durable.
 ///
 /// On Windows there is nothing to do: NTFS journals names itself, and a folder cannot be flushed without

@@ -5,8 +5,9 @@
 use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
-use super::files::{FileOrder, OpenFile};
+use super::files::{FileOrder, OpenFile, taken_back_in};
 use super::orders::{AGENT, move_order};
+use super::plans::give_number_back;
 use super::{Doing, Ledger, Result, acknowledgements, item_map, micros, outbox};
 use crate::domain::order::OrderEvent;
 use crate::ports::Stage;
@@ -60,12 +61,7 @@ impl Ledger {
         self.transact("note a withdrawn order", |tx| {
             for order in &file.orders {
                 end_file(tx, file, order, "withdrawn", now, "taken back from the import folder")?;
-                let (event, why) = if order.void {
-                    (OrderEvent::Withdrawn, "cancelled in the web store before the till took it")
-                } else {
-                    (OrderEvent::TakenBack, "taken back before the till took it, to be written anew")
-                };
-                move_order(tx, &order.id, event, Some(why), AGENT, now)?;
+                taken_back_in(tx, order, now)?;
             }
             Ok(())
         })
@@ -80,6 +76,7 @@ impl Ledger {
         self.transact("note an order that was never shown", |tx| {
             for order in &file.orders {
                 end_file(tx, file, order, "withdrawn", now, "removed before the till could see it")?;
+                give_number_back(tx, &order.id, order.copy, file.purpose).doing("free an order file's number")?;
                 if order.void {
                     let why = "cancelled in the web store before the till could see it";
                     move_order(tx, &order.id, OrderEvent::Withdrawn, Some(why), AGENT, now)?;

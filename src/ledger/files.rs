@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::orders::{AGENT, move_order};
-use super::{Doing, Ledger, Result, at_column, micros};
+use super::{Doing, Ledger, LedgerError, Result, at_column, micros};
 use crate::domain::OrderId;
 use crate::domain::gate::PublishedOrder;
 use crate::domain::order::OrderEvent;
@@ -113,21 +113,14 @@ impl Ledger {
         })
     }
 
-    /// Notes that a file is visible to the till: its orders are published.
+    /// Notes that a file is visible to the till: its orders are published. One that is further already stays as it is.
     ///
     /// # Errors
-    /// A failure of SQLite, or an order in a state that forbids it.
+    /// A failure of SQLite.
     pub fn file_visible(&self, file: &OpenFile, since: Timestamp, now: Timestamp) -> Result<()> {
         self.transact("note a published order", |tx| {
-            tx.execute(
-                "UPDATE order_file SET state = 'visible', visible_at = ?2 WHERE name = ?1",
-                params![file.names.name, micros(since)],
-            )
-            .doing("note a published file")?;
-            for order in file.orders.iter().filter(|_| file.purpose == Purpose::Order) {
-                let sql = "UPDATE web_order SET copies = max(copies, ?2) WHERE id = ?1";
-                tx.execute(sql, params![order.id.0, order.copy]).doing("count an order's files")?;
-                move_order(tx, &order.id, OrderEvent::Published, Some(&file.names.name), AGENT, now)?;
+            for order in &file.orders {
+                visible_in(tx, &file.names.name, file.purpose, (&order.id, order.copy), since, now)?;
             }
             Ok(())
         })
@@ -145,15 +138,50 @@ impl Ledger {
         self.transact("put an order back", |tx| move_order(tx, order, OrderEvent::Published, Some(&why), AGENT, now))
     }
 
-    /// Ends an older file of an order that a person asked for again; it was taken back from the import folder.
+    /// Ends an older file of an order that a person asked for again; it was taken back from the import folder. Other orders
+    /// in it are written anew.
     ///
     /// # Errors
     /// A failure of SQLite.
-    pub fn file_superseded(&self, name: &str, now: Timestamp) -> Result<()> {
-        self.write("end an older order file", |tx| {
-            let evidence = "taken back, and written again on a person's word";
-            let sql = "UPDATE order_file SET state = 'withdrawn', ended_at = ?2, evidence = ?3 WHERE name = ?1";
-            tx.execute(sql, params![name, micros(now), evidence]).map(|_| ())
+    pub fn file_superseded(&self, file: &OpenFile, asked: &OrderId, now: Timestamp) -> Result<()> {
+        self.transact("end an older order file", |tx| {
+            for order in &file.orders {
+                let evidence = "taken back, and written again on a person's word";
+                let sql = "UPDATE order_file SET state = 'withdrawn', ended_at = ?3, evidence = ?4
+                           WHERE name = ?1 AND order_id = ?2";
+                tx.execute(sql, params![file.names.name, order.id.0, micros(now), evidence])
+                    .doing("end an older order file")?;
+                if order.id != *asked {
+                    taken_back_in(tx, order, now)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The files of an order that are with the till, oldest first, each with all its orders.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or a damaged row.
+    pub fn visible_files_of(&self, order: &OrderId) -> Result<Vec<OpenFile>> {
+        self.read("list an order's files", |tx| {
+            let of_order = "SELECT name FROM order_file WHERE order_id = ?1 AND kind = 'order' AND state = 'visible'";
+            let sql = format!(
+                "{OPEN} WHERE f.state = 'visible' AND f.name IN ({of_order}) ORDER BY f.planned_at, f.name, f.order_id"
+            );
+            grouped(tx, &sql, params![order.0])
+        })
+    }
+
+    /// Has there been a file of this name, alone or beside an order file?
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn knows_file(&self, name: &str) -> Result<bool> {
+        self.read("look for an order file", |tx| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM order_file WHERE name = ?1) OR EXISTS (SELECT 1 FROM order_file f,
+                       json_each(f.beside) b WHERE json_extract(b.value, '$.name') = ?1)";
+            tx.query_row(sql, [name], |row| row.get(0)).doing("look for an order file")
         })
     }
 
@@ -230,6 +258,45 @@ impl Ledger {
     /// A failure of SQLite.
     pub fn waiting_for_till(&self) -> Result<Vec<PublishedOrder>> {
         self.read("list orders that wait for the till", unproved_in)
+    }
+}
+
+/// Notes that an order's file is visible. An order that is further already (a person declared it booked) stays as it is.
+pub(super) fn visible_in(
+    tx: &Transaction<'_>,
+    name: &str,
+    purpose: Purpose,
+    (order, copy): (&OrderId, u32),
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<()> {
+    let sql = "UPDATE order_file SET state = 'visible', visible_at = ?3 WHERE name = ?1 AND order_id = ?2";
+    tx.execute(sql, params![name, order.0, micros(since)]).doing("note a published file")?;
+    match purpose {
+        Purpose::Cancellation => Ok(()),
+        Purpose::Order => {
+            let sql = "UPDATE web_order SET copies = max(copies, ?2) WHERE id = ?1";
+            tx.execute(sql, params![order.0, copy]).doing("count an order's files")?;
+            move_if_it_fits(tx, order, OrderEvent::Published, name, now)
+        }
+    }
+}
+
+/// Moves an order of a file that was taken back before the till took it.
+pub(super) fn taken_back_in(tx: &Transaction<'_>, order: &FileOrder, now: Timestamp) -> Result<()> {
+    let (event, why) = if order.void {
+        (OrderEvent::Withdrawn, "cancelled in the web store before the till took it")
+    } else {
+        (OrderEvent::TakenBack, "taken back before the till took it, to be written anew")
+    };
+    move_if_it_fits(tx, &order.id, event, why, now)
+}
+
+/// One order of a file may be further than the others, or have been asked for again: it stays as it is.
+fn move_if_it_fits(tx: &Transaction<'_>, id: &OrderId, event: OrderEvent, why: &str, now: Timestamp) -> Result<()> {
+    match move_order(tx, id, event, Some(why), AGENT, now) {
+        Err(LedgerError::NotPossible(_)) => Ok(()),
+        other => other,
     }
 }
 

@@ -122,6 +122,17 @@ impl Ledger {
         })
     }
 
+    /// One order by its store key.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or a damaged row.
+    pub fn order_of_key(&self, id: &OrderId) -> Result<Option<JournalledOrder>> {
+        self.read("read an order", |tx| {
+            let sql = format!("{SELECT} WHERE id = ?1");
+            tx.query_row(&sql, [&id.0], order_row).optional().doing("read an order")?.transpose()
+        })
+    }
+
     /// An order's history, oldest first.
     ///
     /// # Errors

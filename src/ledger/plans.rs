@@ -1,13 +1,13 @@
 //! Plans of order files: what is journalled before anything is written.
 //!
 //! Promises: a name and a running number belong to one file for ever, unless no till can have seen it; planning the same
-//! file again changes nothing.
+//! file again changes nothing; a number that something else has is passed over.
 
 use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
-use super::files::{fingerprint, kind_word};
-use super::orders::json;
+use super::files::{OpenFile, fingerprint, kind_word, visible_in};
+use super::orders::{AGENT, json, note};
 use super::{Doing, Ledger, LedgerError, Result, item_map, micros};
 use crate::domain::{ItemMap, OrderId, OrderLine, Sku, WebOrder};
 use crate::ports::{Marks, OrderFile, Purpose, WrittenOrder};
@@ -75,6 +75,69 @@ impl Ledger {
             Ok(true)
         })
     }
+}
+
+impl Ledger {
+    /// Journals a file that an earlier life of the agent wrote: the till has it or had it, and what becomes of it is to be
+    /// looked for.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn file_found(&self, plan: &Plan<'_>, now: Timestamp) -> Result<()> {
+        let Plan { purpose, file, .. } = *plan;
+        self.transact("note an order file that was found", |tx| {
+            refuse_foreign_number(tx, file, purpose)?;
+            plan_in(tx, plan, now).doing("note an order file that was found")?;
+            for written in &file.orders {
+                let (id, copy) = (&written.order, written.copy);
+                visible_in(tx, &file.name, purpose, (id, copy), now, now)?;
+                note(tx, id, "found in the till's folders", Some(&file.name), AGENT, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets a planned file, which no till can have seen: its name and number are free again.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn file_unplanned(&self, file: &OpenFile) -> Result<()> {
+        self.write("forget a planned order file", |tx| {
+            for order in &file.orders {
+                give_number_back(tx, &order.id, order.copy, file.purpose)?;
+                let planned = "name = ?1 AND order_id = ?2 AND state = 'planned'";
+                let units = "DELETE FROM order_file_units WHERE name = ?1 AND order_id = ?2";
+                let exists = format!("EXISTS (SELECT 1 FROM order_file WHERE {planned})");
+                tx.execute(&format!("{units} AND {exists}"), params![file.names.name, order.id.0])?;
+                tx.execute(&format!("DELETE FROM order_file WHERE {planned}"), params![file.names.name, order.id.0])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Notes that something else has the name with this file's running number: it is never used.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn number_spent(&self, file: &OrderFile) -> Result<()> {
+        let Some(sequence) = file.sequence.and_then(|sequence| i64::try_from(sequence).ok()) else { return Ok(()) };
+        self.write("pass over a running number", |tx| {
+            tx.execute("DELETE FROM order_file_sequence WHERE sequence = ?1", [sequence])?;
+            let sql = "INSERT INTO order_file_sequence (sequence, order_id, copy) VALUES (?1, '', ?1)";
+            tx.execute(sql, [sequence]).map(|_| ())
+        })
+    }
+}
+
+/// The number of a file that no till can have seen is free again.
+pub(super) fn give_number_back(
+    tx: &Transaction<'_>,
+    order: &OrderId,
+    copy: u32,
+    purpose: Purpose,
+) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM order_file_sequence WHERE order_id = ?1 AND copy = ?2 AND kind = ?3";
+    tx.execute(sql, params![order.0, copy, kind_word(purpose)]).map(|_| ())
 }
 
 fn plan_in(tx: &Transaction<'_>, plan: &Plan<'_>, now: Timestamp) -> rusqlite::Result<()> {

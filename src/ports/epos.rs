@@ -68,6 +68,9 @@ pub trait Epos: Send + Sync {
     /// How many orders at most are written into one file.
     fn batch_of(&self) -> usize;
 
+    /// How long an order waits for others, so that they are written into one file.
+    fn batch_wait(&self) -> Duration;
+
     /// Can the till be told to take back what it has booked?
     fn takes_cancellations(&self) -> bool;
 
@@ -82,6 +85,31 @@ pub trait Epos: Send + Sync {
     /// # Errors
     /// When a folder could not be listed; `Permanent` when a file with other content has the name.
     fn compare(&self, file: &OrderFile) -> Result<Earlier, EposError>;
+
+    /// The names of files that are ready to be shown, of whatever order.
+    ///
+    /// # Errors
+    /// When the folder could not be listed, or is not the folder that it was: then nothing is known.
+    fn staged(&self) -> Result<Vec<String>, EposError>;
+
+    /// Removes what is ready to be shown of these names, for good. For files that were never shown, or that the till has.
+    ///
+    /// # Errors
+    /// When something of it stays. Doing it again is harmless.
+    fn discard(&self, names: &FileNames) -> Result<(), EposError>;
+
+    /// Does something else than the file with this SHA-256 (64 hex digits) lie in the import folder under its name?
+    ///
+    /// # Errors
+    /// When it could not be read.
+    fn has_other(&self, name: &str, sha256: &str) -> Result<bool, EposError>;
+
+    /// Is what is ready to be shown under this name another file than the one with this SHA-256, or was it called off by a
+    /// call of [`Epos::unstage`] that nobody remembers?
+    ///
+    /// # Errors
+    /// When it could not be looked at.
+    fn is_spoilt(&self, name: &str, sha256: &str) -> Result<bool, EposError>;
 
     /// Makes an order file, and what goes with it, durable where the till does not look. Doing it again is harmless.
     ///
@@ -109,6 +137,12 @@ pub trait Epos: Send + Sync {
     /// # Errors
     /// When it is unknown whether the till still has it.
     fn withdraw(&self, names: &FileNames) -> Result<Withdrawal, EposError>;
+
+    /// Ends a withdrawal that a crash cut off. `None`: there was none.
+    ///
+    /// # Errors
+    /// As [`Epos::withdraw`].
+    fn finish_withdrawal(&self, names: &FileNames) -> Result<Option<Withdrawal>, EposError>;
 
     /// Looks once at the folders, answers and reports that tell what became of published files.
     ///

@@ -3,13 +3,16 @@
 //! Promises: a file is journalled before it is staged and staged before it is revealed, so that no crash can make the
 //! till see an order twice or half; what was revealed is never written again; a look that failed concludes nothing.
 
+mod compare;
 mod observe;
 mod publish;
 mod report;
 pub mod till_codes;
+mod withdraw;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use compare::{ORDER_FILE_CHANGED, STAGING_LEFTOVERS};
 pub use report::{
     IMPORT_FOLDER, ITEM_UNKNOWN_TO_TILL, ORDER_CANCELLED_AFTER_TAKEN, ORDER_FAILED, ORDER_NOT_TAKEN, ORDER_REJECTED,
     ORDERS_BEFORE_START,
@@ -66,13 +69,14 @@ pub struct Orders {
     shop: Arc<Shop>,
     /// One activation at a time: delivery asks for one as well.
     tracker: Mutex<EvidenceTracker>,
+    compared: Mutex<compare::Compared>,
 }
 
 impl Orders {
     /// For this shop.
     pub fn new(shop: Arc<Shop>) -> Arc<Self> {
         let tracker = EvidenceTracker::new(&shop.epos.pace());
-        Arc::new(Self { shop, tracker: Mutex::new(tracker) })
+        Arc::new(Self { shop, tracker: Mutex::new(tracker), compared: Mutex::default() })
     }
 
     /// One activation. Blocks on the disk.
@@ -83,14 +87,11 @@ impl Orders {
         let mut tracker: MutexGuard<'_, _> = self.tracker.lock().unwrap_or_else(PoisonError::into_inner);
         let started = self.shop.clock.now();
         let mut figures = Figures::default();
-        let mut trouble = self.resume(&mut figures)?.err();
-        trouble = trouble.or(self.withdraw(&mut figures)?.err());
-        // While a staged file waits to be revealed, nothing else is written: the folder cannot be used.
-        if trouble.is_none() {
-            trouble = self.publish(&mut figures)?.err();
-        }
-        trouble = trouble.or(self.observe(&mut tracker, &mut figures)?.err());
-        trouble = trouble.or(self.look_for_late_refusals(&mut figures)?.err());
+        // While a withdrawal is cut off, nothing is written and nothing concluded.
+        let trouble = match self.compare()? {
+            Ok(()) => self.act(&mut tracker, &mut figures)?.err(),
+            Err(error) => Some(error),
+        };
         self.report(trouble)?;
         if figures != Figures::default() {
             self.shop.run("orders", started, "done", &figures, Some("orders moved between agent and till"));
@@ -98,6 +99,18 @@ impl Orders {
             self.shop.wakes.stock.notify_one();
         }
         Ok(figures)
+    }
+
+    fn act(&self, tracker: &mut EvidenceTracker, figures: &mut Figures) -> Attempt {
+        let mut trouble = self.resume(figures)?.err();
+        trouble = trouble.or(self.withdraw(figures)?.err());
+        // While a staged file waits to be revealed, nothing else is written: the folder cannot be used.
+        if trouble.is_none() {
+            trouble = self.publish(figures)?.err();
+        }
+        trouble = trouble.or(self.observe(tracker, figures)?.err());
+        trouble = trouble.or(self.look_for_late_refusals(figures)?.err());
+        Ok(trouble.map_or(Ok(()), Err))
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of the harness")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop, loudly")]
+#![allow(clippy::disallowed_methods, reason = "an agent that dies in the middle of a step is played by hand")]
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,26 +38,42 @@ pub(crate) fn modified(at: jiff::Timestamp) -> std::time::SystemTime {
     std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_micros(at.as_microsecond().try_into().unwrap())
 }
 
-/// A step of publishing, before or after which the agent can die.
+/// A step of publishing or withdrawing at which the agent can die. The number counts the files that were dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
+    BeforeCompare,
     BeforeStage,
+    Staged(usize),
     AfterStage,
     BeforeReveal,
+    Revealed(usize),
     AfterReveal,
+    BeforeUnstage,
+    Unstaged(usize),
+    AfterUnstage,
+    BeforeWithdraw,
+    Withdrawn(usize),
+    AfterWithdraw,
+    BeforeLook,
 }
 
 /// The real folders; dies once at a chosen step, and has no room while the disk is said to be full.
 pub(crate) struct MortalEpos {
     inner: FolderEpos,
     dies: Mutex<Option<Step>>,
+    is_dead: AtomicBool,
     full: AtomicBool,
     held: Mutex<Option<String>>,
 }
 
 impl MortalEpos {
+    /// After this step nothing can be done with the till until the agent is started again.
     pub(crate) fn die_at(&self, step: Step) {
         *self.dies.lock().unwrap() = Some(step);
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.is_dead.load(Ordering::Relaxed)
     }
 
     /// From now on whatever writes a file finds no room, with the system's own error for it.
@@ -79,14 +96,48 @@ impl MortalEpos {
     }
 
     fn pass(&self, step: Step) -> Result<(), EposError> {
-        let mut dies = self.dies.lock().unwrap();
-        if *dies != Some(step) {
+        if *self.dies.lock().unwrap() == Some(step) {
+            self.is_dead.store(true, Ordering::Relaxed);
+        }
+        self.alive()
+    }
+
+    fn alive(&self) -> Result<(), EposError> {
+        if !self.is_dead() {
             return Ok(());
         }
-        *dies = None;
         let class = tillbridge::domain::retry::FailureClass::Transient;
-        Err(EposError { what: format!("the agent dies at {step:?}"), class, source: None })
+        Err(EposError { what: "the agent is dead".to_owned(), class, source: None })
     }
+
+    /// How many files are dealt with before it dies in this step.
+    fn dies_after(&self, of: fn(Step) -> Option<usize>) -> Option<usize> {
+        self.dies.lock().unwrap().and_then(of).filter(|_| !self.is_dead())
+    }
+
+    /// The first of these moves, as the agent makes them; then it dies.
+    fn move_some(&self, moves: &[(std::path::PathBuf, Option<std::path::PathBuf>)], most: usize) -> EposError {
+        for (from, to) in moves.iter().take(most) {
+            match to {
+                Some(to) => std::fs::rename(from, to).unwrap(),
+                None => std::fs::remove_file(from).unwrap(),
+            }
+        }
+        self.is_dead.store(true, Ordering::Relaxed);
+        self.alive().unwrap_err()
+    }
+
+    fn staged_path(&self, name: &str, ending: &str) -> std::path::PathBuf {
+        self.inner.settings().staging().join(format!("{name}{ending}"))
+    }
+
+    fn seen_path(&self, name: &str) -> std::path::PathBuf {
+        self.inner.settings().import_folder.join(name)
+    }
+}
+
+fn names_of(names: &FileNames, role: Role) -> impl Iterator<Item = &String> {
+    names.beside.iter().filter(move |beside| beside.role == role).map(|beside| &beside.name)
 }
 
 impl Epos for MortalEpos {
@@ -125,6 +176,9 @@ impl Epos for MortalEpos {
     fn batch_of(&self) -> usize {
         self.inner.batch_of()
     }
+    fn batch_wait(&self) -> std::time::Duration {
+        self.inner.batch_wait()
+    }
     fn takes_cancellations(&self) -> bool {
         self.inner.takes_cancellations()
     }
@@ -132,30 +186,94 @@ impl Epos for MortalEpos {
         self.inner.marks()
     }
     fn compare(&self, file: &OrderFile) -> Result<Earlier, EposError> {
+        self.pass(Step::BeforeCompare)?;
         self.inner.compare(file)
+    }
+    fn staged(&self) -> Result<Vec<String>, EposError> {
+        self.alive()?;
+        self.inner.staged()
+    }
+    fn discard(&self, names: &FileNames) -> Result<(), EposError> {
+        self.alive()?;
+        self.inner.discard(names)
+    }
+    fn has_other(&self, name: &str, sha256: &str) -> Result<bool, EposError> {
+        self.alive()?;
+        self.inner.has_other(name, sha256)
+    }
+    fn is_spoilt(&self, name: &str, sha256: &str) -> Result<bool, EposError> {
+        self.alive()?;
+        self.inner.is_spoilt(name, sha256)
+    }
+    fn finish_withdrawal(&self, names: &FileNames) -> Result<Option<Withdrawal>, EposError> {
+        self.alive()?;
+        self.inner.finish_withdrawal(names)
     }
     fn stage(&self, file: &OrderFile) -> Result<(), EposError> {
         self.pass(Step::BeforeStage)?;
         self.room_for(&file.name)?;
+        let dies = self.dies_after(|step| if let Step::Staged(files) = step { Some(files) } else { None });
         self.inner.stage(file)?;
+        if let Some(whole) = dies {
+            // What it was about to write is half there, and the rest is not.
+            let parts = file.beside.iter().map(|beside| &beside.name).chain([&file.name]);
+            for (at, name) in parts.enumerate().skip(whole) {
+                let path = self.staged_path(name, ".staged");
+                let half = std::fs::read(&path).unwrap().len() / 2;
+                std::fs::File::options().write(true).open(&path).unwrap().set_len(half as u64).unwrap();
+                if at > whole {
+                    std::fs::remove_file(&path).unwrap();
+                }
+            }
+            return Err(self.move_some(&[], 0));
+        }
         self.pass(Step::AfterStage)
     }
     fn reveal(&self, names: &FileNames) -> Result<Revealed, EposError> {
         self.pass(Step::BeforeReveal)?;
+        if let Some(most) = self.dies_after(|step| if let Step::Revealed(files) = step { Some(files) } else { None }) {
+            let parts = names_of(names, Role::Lines).chain([&names.name]).chain(names_of(names, Role::Trigger));
+            let moves: Vec<_> =
+                parts.map(|name| (self.staged_path(name, ".staged"), Some(self.seen_path(name)))).collect();
+            return Err(self.move_some(&moves, most));
+        }
         let revealed = self.inner.reveal(names)?;
         self.pass(Step::AfterReveal)?;
         Ok(revealed)
     }
     fn unstage(&self, names: &FileNames) -> Result<bool, EposError> {
-        self.inner.unstage(names)
+        self.pass(Step::BeforeUnstage)?;
+        if let Some(most) = self.dies_after(|step| if let Step::Unstaged(files) = step { Some(files) } else { None })
+            && self.staged_path(&names.name, ".staged").exists()
+        {
+            let main = (self.staged_path(&names.name, ".staged"), Some(self.staged_path(&names.name, ".withdrawn")));
+            let beside = names.beside.iter().map(|beside| (self.staged_path(&beside.name, ".staged"), None));
+            let moves: Vec<_> = std::iter::once(main).chain(beside.filter(|(path, _)| path.exists())).collect();
+            return Err(self.move_some(&moves, most));
+        }
+        let unstaged = self.inner.unstage(names)?;
+        self.pass(Step::AfterUnstage)?;
+        Ok(unstaged)
     }
     fn withdraw(&self, names: &FileNames) -> Result<Withdrawal, EposError> {
-        self.inner.withdraw(names)
+        self.pass(Step::BeforeWithdraw)?;
+        if let Some(most) = self.dies_after(|step| if let Step::Withdrawn(files) = step { Some(files) } else { None }) {
+            let away = |name: &String, ending| (self.seen_path(name), Some(self.staged_path(name, ending)));
+            let triggers = names_of(names, Role::Trigger).map(|name| away(name, ".held"));
+            let parts = [&names.name].into_iter().chain(names_of(names, Role::Lines));
+            let moves: Vec<_> = triggers.chain(parts.map(|name| away(name, ".withdrawn"))).collect();
+            return Err(self.move_some(&moves, most));
+        }
+        let withdrawn = self.inner.withdraw(names)?;
+        self.pass(Step::AfterWithdraw)?;
+        Ok(withdrawn)
     }
     fn look_at_orders(&self, awaited: &[Awaited]) -> Result<Vec<Sighting>, EposError> {
+        self.pass(Step::BeforeLook)?;
         self.inner.look_at_orders(awaited)
     }
     fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
+        self.alive()?;
         self.inner.look_for_refused(names)
     }
 }
@@ -285,6 +403,7 @@ impl TestShop {
             dies: Mutex::new(None),
             full: AtomicBool::new(false),
             held: Mutex::default(),
+            is_dead: AtomicBool::new(false),
         });
         let store = central::connect(&self.config.store).unwrap();
         let settings = self.config.tasks(self.clock.now());
@@ -362,6 +481,25 @@ impl TestShop {
 
     pub(crate) async fn pull(&self) {
         self.agent().intake.pull().await.unwrap();
+    }
+
+    /// The profile of order files, as TOML, counts from the next start; it is started again.
+    pub(crate) fn write_orders_as(&mut self, profile: &str) {
+        let profile = toml::from_str(profile).unwrap();
+        self.configure(|config| config.epos.order_profile = profile);
+    }
+
+    /// The store describes the order otherwise from now on.
+    pub(crate) fn edit(&self, number: &str, change: impl FnOnce(&mut tillbridge::domain::WebOrder)) {
+        self.pass_time(1);
+        let mut order = self.ledger().order(number).unwrap().unwrap().order;
+        change(&mut order);
+        let cursor = self.ledger().fact(tillbridge::ledger::facts::FEED_CURSOR).unwrap().unwrap_or_default();
+        self.ledger().record_orders(&[order], &FeedCursor(cursor), jiff::Timestamp::MIN, self.clock.now()).unwrap();
+    }
+
+    pub(crate) fn state_of(&self, number: &str) -> OrderState {
+        self.ledger().order(number).unwrap().unwrap().state
     }
 
     /// One activation of the orders reconciler.

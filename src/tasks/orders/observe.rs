@@ -15,7 +15,7 @@ const LATE_REFUSAL: SignedDuration = SignedDuration::from_hours(24);
 impl Orders {
     pub(super) fn observe(&self, tracker: &mut EvidenceTracker, figures: &mut Figures) -> Attempt {
         let mut visible = self.shop.ledger.open_files()?;
-        visible.retain(|file| file.state == FileState::Visible);
+        visible.retain(|file| file.state == FileState::Visible && !self.is_strange(&file.names.name));
         let awaited: Vec<Awaited> = visible.iter().map(OpenFile::awaited).collect();
         if awaited.is_empty() {
             tracker.forget_all();

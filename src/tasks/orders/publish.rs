@@ -1,7 +1,8 @@
-//! From the journal into the till's import folder, and back where the store cancelled in time.
+//! From the journal into the till's import folder.
 //!
 //! Promises: a file is journalled before it is staged and staged before it is revealed; what was revealed is never written
-//! again on the agent's own account; losing the race for a file that is to be taken back counts as taken.
+//! again on the agent's own account, and neither is what an earlier life of the agent wrote; an order that cannot be
+//! written fails alone; a running number that no till can have seen is used for the next file.
 
 use super::{Attempt, Figures, MOST_PER_ACTIVATION, Orders, go_on, till_codes};
 use crate::domain::OrderId;
@@ -10,22 +11,16 @@ use crate::ledger::files::{FileState, OpenFile};
 use crate::ledger::orders::JournalledOrder;
 use crate::ledger::plans::Plan;
 use crate::ledger::{LedgerError, Result};
-use crate::ports::{EposError, Purpose, Revealed, ToWrite, Withdrawal};
+use crate::ports::{Earlier, EposError, OrderFile, Purpose, Revealed, ToWrite, Withdrawal};
 use crate::tasks::chain;
 
 impl Orders {
-    /// Brings files that a crash left half-way to where they can be seen, or away where they were cancelled since.
+    /// Brings files that a crash left half-way to where they can be seen, or away where their orders changed since.
     pub(super) fn resume(&self, figures: &mut Figures) -> Attempt {
         for file in self.shop.ledger.open_files()? {
             match file.state {
-                FileState::Staged if file.orders.iter().any(|order| order.void) => {
-                    if let Some(Err(error)) = go_on(self.call_off(&file, figures))? {
-                        return Ok(Err(error));
-                    }
-                }
-                FileState::Staged => match go_on(self.reveal(&file))? {
-                    None => {}
-                    Some(Ok(())) => figures.published += 1,
+                FileState::Staged => match go_on(self.resume_one(&file, figures))? {
+                    None | Some(Ok(())) => {}
                     Some(Err(error)) if error.class == FailureClass::Permanent => {
                         for order in &file.orders {
                             go_on(self.give_up(&order.id, &error, figures))?;
@@ -40,106 +35,154 @@ impl Orders {
         Ok(Ok(()))
     }
 
-    /// A staged file of an order that was cancelled: the till is not to see it.
-    fn call_off(&self, file: &OpenFile, figures: &mut Figures) -> Attempt {
-        match self.shop.epos.unstage(&file.names) {
-            Ok(true) => {
-                self.shop.ledger.file_unstaged(file, self.shop.clock.now())?;
-                figures.withdrawn += 1;
-                Ok(Ok(()))
-            }
-            // Revealed by an agent that died before it could say so: it is taken back, or the evidence decides.
-            Ok(false) => self.shop.ledger.file_visible(file, file.planned_at, self.shop.clock.now()).map(Ok),
-            Err(error) => Ok(Err(error)),
+    fn resume_one(&self, file: &OpenFile, figures: &mut Figures) -> Attempt {
+        match self.shop.epos.is_spoilt(&file.names.name, &file.sha256) {
+            Ok(is_spoilt) if is_spoilt || self.is_outdated(file)? => return self.call_off(file, figures),
+            Ok(_) => {}
+            Err(error) => return Ok(Err(error)),
         }
+        let revealed = self.reveal(file)?;
+        if revealed.is_ok() {
+            figures.published += file.orders.len() as u64;
+        }
+        Ok(revealed)
     }
 
     /// This order cannot be written. Nothing of it is visible; a person has to look.
-    fn give_up(&self, order: &OrderId, error: &EposError, figures: &mut Figures) -> Result<()> {
+    pub(super) fn give_up(&self, order: &OrderId, error: &EposError, figures: &mut Figures) -> Result<()> {
         self.shop.ledger.order_unwritable(order, &chain(error), self.shop.clock.now())?;
         figures.failed += 1;
         Ok(())
     }
 
-    /// Takes back what the store cancelled, unless the till was faster.
-    pub(super) fn withdraw(&self, figures: &mut Figures) -> Attempt {
-        let cancelled = self.shop.ledger.orders_to_withdraw()?;
-        if cancelled.is_empty() {
+    /// Writes what waits, in files of as many orders as the till takes in one.
+    pub(super) fn publish(&self, figures: &mut Figures) -> Attempt {
+        let waiting = self.shop.ledger.orders_to_publish(MOST_PER_ACTIVATION)?;
+        if waiting.is_empty() {
             return Ok(Ok(()));
         }
-        let open = self.shop.ledger.open_files()?;
-        for order in cancelled {
-            let file = open.iter().find(|file| file.orders.iter().any(|one| one.id == order.order.id));
-            if let Some(Err(error)) = go_on(self.withdraw_one(&order, file, figures))? {
-                return Ok(Err(error));
+        if let Err(error) = self.forget_plans()? {
+            return Ok(Err(error));
+        }
+        let most = self.shop.epos.batch_of().max(1);
+        let mut batch = Vec::with_capacity(most.min(waiting.len()));
+        for order in waiting {
+            match self.is_ready(&order, most, figures)? {
+                Ok(true) => batch.push(order),
+                Ok(false) => {}
+                Err(error) => return Ok(Err(error)),
+            }
+            if batch.len() >= most {
+                if let Err(error) = self.publish_batch(&batch, figures)? {
+                    return Ok(Err(error));
+                }
+                batch.clear();
+            }
+        }
+        if batch.is_empty() || !self.has_waited(&batch) { Ok(Ok(())) } else { self.publish_batch(&batch, figures) }
+    }
+
+    /// Files that a crash or a full disk left planned are planned anew, perhaps with other orders.
+    fn forget_plans(&self) -> Attempt {
+        for file in self.shop.ledger.open_files()? {
+            if (file.state, file.purpose) == (FileState::Planned, Purpose::Order) {
+                if let Err(error) = self.shop.epos.discard(&file.names) {
+                    return Ok(Err(error));
+                }
+                self.shop.ledger.file_unplanned(&file)?;
             }
         }
         Ok(Ok(()))
     }
 
-    fn withdraw_one(&self, order: &JournalledOrder, file: Option<&OpenFile>, figures: &mut Figures) -> Attempt {
-        let now = self.shop.clock.now();
-        match file.map(|file| (file, file.state)) {
-            None => self.shop.ledger.order_withdrawn(&order.order.id, now)?,
-            // What a crash left of it in staging goes as well; it was never revealed, there or not.
-            Some((file, FileState::Planned)) => match self.shop.epos.unstage(&file.names) {
-                Ok(_) => self.shop.ledger.file_unstaged(file, now)?,
-                Err(error) => return Ok(Err(error)),
-            },
-            // `resume` could not get at the folder; it calls it off when it can.
-            Some((_, FileState::Staged)) => return Ok(Ok(())),
-            Some((_, FileState::Left | FileState::Taken)) => return Ok(Ok(())),
-            Some((file, FileState::Visible)) => match self.shop.epos.withdraw(&file.names) {
-                Ok(Withdrawal::Withdrawn) => self.shop.ledger.file_withdrawn(file, now)?,
-                // The till may have it: the evidence decides.
-                Ok(Withdrawal::Gone) => return Ok(Ok(())),
-                Err(error) => return Ok(Err(error)),
-            },
-        }
-        figures.withdrawn += 1;
-        Ok(Ok(()))
+    /// Have the orders waited for others as long as they are to?
+    fn has_waited(&self, batch: &[JournalledOrder]) -> bool {
+        let (now, wait) = (self.shop.clock.now(), self.shop.epos.batch_wait());
+        let oldest = batch.iter().map(|order| order.received_at).min();
+        // By a clock that was set back nobody waits.
+        oldest.is_none_or(|since| since > now || now.duration_since(since).unsigned_abs() >= wait)
     }
 
-    pub(super) fn publish(&self, figures: &mut Figures) -> Attempt {
-        for order in self.shop.ledger.orders_to_publish(MOST_PER_ACTIVATION)? {
-            match go_on(self.publish_one(&order, figures))? {
-                None | Some(Ok(())) => {}
-                Some(Err(error)) if error.class == FailureClass::Permanent => {
+    /// May the order go into a file? One that cannot be written by itself fails alone.
+    fn is_ready(
+        &self,
+        order: &JournalledOrder,
+        most: usize,
+        figures: &mut Figures,
+    ) -> Result<std::result::Result<bool, EposError>> {
+        match go_on(self.take_back_older(order))? {
+            Some(Ok(true)) => {}
+            Some(Ok(false)) | None => return Ok(Ok(false)),
+            Some(Err(error)) => return Ok(Err(error)),
+        }
+        if most == 1 {
+            return Ok(Ok(true));
+        }
+        match till_codes::render(&self.shop.ledger, &*self.shop.epos, Purpose::Order, &[to_write(order)], 1)? {
+            Ok(_) => Ok(Ok(true)),
+            Err(error) if error.class == FailureClass::Permanent => {
+                go_on(self.give_up(&order.order.id, &error, figures))?;
+                Ok(Ok(false))
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn publish_batch(&self, batch: &[JournalledOrder], figures: &mut Figures) -> Attempt {
+        match go_on(self.publish_file(batch))? {
+            None => Ok(Ok(())),
+            Some(Ok(())) => {
+                figures.published += batch.len() as u64;
+                Ok(Ok(()))
+            }
+            Some(Err(error)) if error.class == FailureClass::Permanent => {
+                for order in batch {
                     go_on(self.give_up(&order.order.id, &error, figures))?;
                 }
-                Some(Err(error)) => return Ok(Err(error)),
+                Ok(Ok(()))
             }
+            Some(Err(error)) => Ok(Err(error)),
         }
-        Ok(Ok(()))
     }
 
-    fn publish_one(&self, order: &JournalledOrder, figures: &mut Figures) -> Attempt {
-        let copy = order.copies + 1;
-        match self.take_back_older(order)? {
-            Ok(true) => {}
-            Ok(false) => return Ok(Ok(())),
-            Err(error) => return Ok(Err(error)),
-        }
-        let sequence = self.shop.ledger.file_sequence(Purpose::Order, &order.order.id, copy)?;
-        let to_write = [ToWrite { order: &order.order, copy }];
+    fn publish_file(&self, batch: &[JournalledOrder]) -> Attempt {
+        let Some(first) = batch.first() else { return Ok(Ok(())) };
+        let sequence = self.shop.ledger.file_sequence(Purpose::Order, &first.order.id, first.copies + 1)?;
+        let to_write: Vec<ToWrite<'_>> = batch.iter().map(to_write).collect();
         let ledger = &self.shop.ledger;
         let (file, codes) = match till_codes::render(ledger, &*self.shop.epos, Purpose::Order, &to_write, sequence)? {
             Ok(coded) => coded,
             Err(error) => return Ok(Err(error)),
         };
         for warning in &file.warnings {
-            tracing::warn!(order.number = order.order.number, "{warning}");
+            tracing::warn!(order.number = first.order.number, file = file.name, "{warning}");
         }
         let marks = match self.shop.epos.marks() {
             Ok(marks) => marks,
             Err(error) => return Ok(Err(error)),
         };
-        let plan = Plan { purpose: Purpose::Order, file: &file, orders: &[&order.order], marks: &marks, codes: &codes };
-        if !self.shop.ledger.file_planned(&plan, self.shop.clock.now())? {
+        let orders: Vec<_> = batch.iter().map(|order| &order.order).collect();
+        let plan = Plan { purpose: Purpose::Order, file: &file, orders: &orders, marks: &marks, codes: &codes };
+        match self.shop.epos.compare(&file) {
+            Ok(Earlier::Nothing) => self.write(&plan),
+            Ok(Earlier::Same) => self.shop.ledger.file_found(&plan, self.shop.clock.now()).map(Ok),
+            Err(error) => {
+                if error.class == FailureClass::Permanent {
+                    self.shop.ledger.number_spent(&file)?;
+                }
+                Ok(Err(error))
+            }
+        }
+    }
+
+    /// Journalled, staged, revealed: each step is noted before the next.
+    fn write(&self, plan: &Plan<'_>) -> Attempt {
+        let file: &OrderFile = plan.file;
+        if !self.shop.ledger.file_planned(plan, self.shop.clock.now())? {
             // A person has just given an item another code: the next activation writes that one.
             return Ok(Ok(()));
         }
-        if let Err(error) = self.shop.epos.stage(&file) {
+        if let Err(error) = self.shop.epos.stage(file) {
             return Ok(Err(error));
         }
         self.shop.ledger.file_staged(&file.name)?;
@@ -147,23 +190,30 @@ impl Orders {
             let why = format!("the order file {} was journalled and is not there", file.name);
             return Err(LedgerError::NotPossible(why));
         };
-        let revealed = self.reveal(&staged)?;
-        figures.published += u64::from(revealed.is_ok());
-        Ok(revealed)
+        self.reveal(&staged)
     }
 
     /// Before an order is written again on a person's word, its older file must not be there any more. `false`: the
     /// till took it or lost it meanwhile, so that nothing may be written; the evidence decides.
     fn take_back_older(&self, order: &JournalledOrder) -> Result<std::result::Result<bool, EposError>> {
         let now = self.shop.clock.now();
-        for old in self.shop.ledger.files_of(&order.order.id)?.iter().filter(|old| old.state == "visible") {
-            match self.shop.epos.withdraw(&old.name.as_str().into()) {
-                Ok(Withdrawal::Withdrawn) => self.shop.ledger.file_superseded(&old.name, now)?,
+        for old in self.shop.ledger.visible_files_of(&order.order.id)? {
+            match self.shop.epos.withdraw(&old.names) {
+                Ok(Withdrawal::Withdrawn) => {
+                    let noted = self.shop.ledger.file_superseded(&old, &order.order.id, now);
+                    if noted.is_err() {
+                        self.compare_again();
+                    }
+                    noted?;
+                }
                 Ok(Withdrawal::Gone) => {
-                    self.shop.ledger.order_may_be_taken(&order.order.id, &old.name, now)?;
+                    self.shop.ledger.order_may_be_taken(&order.order.id, &old.names.name, now)?;
                     return Ok(Ok(false));
                 }
-                Err(error) => return Ok(Err(error)),
+                Err(error) => {
+                    self.compare_again();
+                    return Ok(Err(error));
+                }
             }
         }
         Ok(Ok(true))
@@ -181,4 +231,8 @@ impl Orders {
         self.shop.ledger.file_visible(file, since, self.shop.clock.now())?;
         Ok(Ok(()))
     }
+}
+
+fn to_write(order: &JournalledOrder) -> ToWrite<'_> {
+    ToWrite { order: &order.order, copy: order.copies + 1 }
 }
