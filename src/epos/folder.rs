@@ -142,9 +142,19 @@ impl Epos for FolderEpos {
         Ok(())
     }
 
-    fn render(&self, _purpose: Purpose, orders: &[ToWrite<'_>], sequence: u64) -> Result<OrderFile, EposError> {
+    fn render(&self, purpose: Purpose, orders: &[ToWrite<'_>], sequence: u64) -> Result<OrderFile, EposError> {
+        let profile = match (purpose, &self.settings.cancellation_profile) {
+            (Purpose::Order, _) => &self.settings.order_profile,
+            (Purpose::Cancellation, Some(profile)) => profile,
+            (Purpose::Cancellation, None) => {
+                return Err(lasting("the till reads no cancellation files (epos.cancellation_profile is not there)"));
+            }
+        };
         match orders {
-            [ToWrite { order, copy }] => render(&self.settings.order_profile, order, *copy, sequence),
+            [ToWrite { order, copy }] => render(profile, order, *copy, sequence).map_err(|error| match purpose {
+                Purpose::Order => error,
+                Purpose::Cancellation => of_cancellation(error),
+            }),
             _ => Err(lasting("an order file holds one order")),
         }
     }
@@ -154,7 +164,7 @@ impl Epos for FolderEpos {
     }
 
     fn takes_cancellations(&self) -> bool {
-        false
+        self.settings.cancellation_profile.is_some()
     }
 
     fn marks(&self) -> Result<Marks, EposError> {
@@ -188,6 +198,13 @@ impl Epos for FolderEpos {
     fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
         sightings::refused(&self.settings, names)
     }
+}
+
+/// A refusal to write a cancellation, in its own words: it names the other profile, and nobody exports the order again.
+fn of_cancellation(error: EposError) -> EposError {
+    let what = error.what.replace("order_profile", "cancellation_profile");
+    let what = what.split_once(", then: tillbridge orders export").map_or(what.as_str(), |(why, _)| why).to_owned();
+    EposError { what, ..error }
 }
 
 /// When an export began that says so inside, in the till's time. In the hour that a clock change repeats it is the earlier
