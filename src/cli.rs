@@ -19,6 +19,7 @@ mod check;
 mod demo;
 mod orders;
 mod orders_preview;
+mod orders_tasks;
 mod output;
 mod profile;
 mod profile_ask;
@@ -96,7 +97,7 @@ enum Command {
     Check(check::Args),
     /// Show how the agent is: troubles, last export, waiting orders, outbox
     Status(status::Args),
-    /// List, show, preview and export web orders
+    /// List, show, preview and export web orders; what staff are to do about changed ones
     #[command(subcommand)]
     Orders(orders::Command),
     /// Read exports; explain, preview and approve stock

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{CliError, CliResult, Exit, Format, ledger_of, output, person, stock_preview, stock_read};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::domain::corrections::Taken;
 use crate::domain::reconcile::{self, Claim, StockModel, Target, Term};
 use crate::domain::{AdmittedSnapshot, Quantity, Sku};
 use crate::ledger::items::{CountedIn, StoreItem};
@@ -85,6 +86,8 @@ struct Explanation {
     deducted_orders: Vec<String>,
     /// Orders taken too shortly before the export, or after it: they count as not deducted.
     taken_too_late: Vec<TakenLate>,
+    /// Orders of which the till has taken some back, or may have.
+    taken_back: Vec<String>,
     store: Option<StoreSide>,
     due: bool,
 }
@@ -156,9 +159,7 @@ fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanatio
     let Target { counted: units, sellable, write, terms } =
         reconcile::reconcile(snapshot, counted, &item.claims, &shown, model);
     let moved = reconcile::moved_by_store(&item.claims, model);
-    let deducted = |claim: &&reconcile::Claim| {
-        claim.taken.is_some_and(|taken| snapshot.deducted(taken.units, Some(taken.at)).is_positive())
-    };
+    let deducted = |claim: &&reconcile::Claim| claim.booked.deducted_in(snapshot).is_positive();
     Ok(Explanation {
         sku: sku.to_string(),
         counted: units,
@@ -174,6 +175,7 @@ fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanatio
         sellable,
         write,
         taken_too_late: item.claims.iter().filter_map(|claim| taken_too_late(claim, snapshot)).collect(),
+        taken_back: item.claims.iter().filter(is_taken_back).map(|claim| claim.number.clone()).collect(),
         deducted_orders: item.claims.iter().filter(deducted).map(|claim| claim.number.clone()).collect(),
         store: item.store.as_ref().map(|store| StoreSide::of(store, moved)),
         due: ledger.is_due(sku)?,
@@ -211,7 +213,7 @@ fn print_sum(out: &mut dyn Write, item: &Explanation) -> io::Result<()> {
     for term in &item.terms {
         let change = term.change();
         let sign = if change < Quantity::ZERO { "" } else { "+" };
-        row(out, &format!("{sign}{change}"), &output::shown(&sentence(term, &item.taken_too_late)))?;
+        row(out, &format!("{sign}{change}"), &output::shown(&sentence(term, &item.taken_too_late, &item.taken_back)))?;
     }
     writeln!(out, "  ————————")?;
     row(out, &item.write.to_string(), &format!("for the web store ({} can be sold)", item.sellable))
@@ -234,11 +236,16 @@ fn print_sent(out: &mut dyn Write, store: &StoreSide) -> io::Result<()> {
 
 /// An order that the till has taken, but not provably before it counted.
 fn taken_too_late(claim: &Claim, snapshot: &AdmittedSnapshot) -> Option<TakenLate> {
-    let taken = claim.taken.filter(|taken| !snapshot.deducted(taken.units, Some(taken.at)).is_positive())?;
+    let is_late = |taken: &&Taken| !snapshot.deducted(taken.units, Some(taken.at)).is_positive();
+    let taken = claim.booked.out.iter().rfind(is_late)?;
     Some(TakenLate { number: claim.number.clone(), taken_at: taken.at })
 }
 
-fn sentence(term: &Term, taken_too_late: &[TakenLate]) -> String {
+fn is_taken_back(claim: &&Claim) -> bool {
+    claim.booked.back.is_positive()
+}
+
+fn sentence(term: &Term, taken_too_late: &[TakenLate], taken_back: &[String]) -> String {
     let late = |number: &str| {
         taken_too_late.iter().find(|late| late.number == number).map(|late| output::local(late.taken_at))
     };
@@ -248,6 +255,9 @@ fn sentence(term: &Term, taken_too_late: &[TakenLate]) -> String {
             Some(at) => format!(
                 "order {number}: taken at {at}, which does not prove that this export is without it (gate.settle); \
                  the next one settles it"
+            ),
+            None if taken_back.contains(number) => format!(
+                "order {number}: the till has taken some of it back, or may have (tillbridge orders show {number})"
             ),
             None => format!("order {number}: the till had not taken it out when it exported"),
         },
@@ -267,7 +277,8 @@ mod tests {
     fn an_order_taken_shortly_before_the_export_is_told_apart_from_one_that_was_not_taken() {
         let term = Term::NotYetDeducted { number: "7".into(), units: 1.into() };
         let late = [TakenLate { number: "7".into(), taken_at: Timestamp::UNIX_EPOCH }];
-        assert!(sentence(&term, &late).contains("gate.settle"));
-        assert!(sentence(&term, &[]).contains("had not taken it out"));
+        assert!(sentence(&term, &late, &[]).contains("gate.settle"));
+        assert!(sentence(&term, &[], &[]).contains("had not taken it out"));
+        assert!(sentence(&term, &[], &["7".to_owned()]).contains("taken some of it back"));
     }
 }

@@ -1,10 +1,8 @@
 //! From a web order to the bytes and the name of its order file.
 //!
 //! Promises: one order per file, in the shape that the profile says: a line per item, several kinds of records, or XML;
-//! the units that the till will take are told beside the bytes; a name that is safe on every file system and different
+//! the units that the till will take (or take back) are told beside the bytes; a name that is safe on every file system and different
 //! for different orders. An order with nothing left to book, or with a value that cannot be written, is refused whole.
-
-use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 
@@ -15,7 +13,8 @@ use super::order_profile::{OrderColumn, OrderKind, OrderProfile, Per};
 use super::order_template::{Part, parts_of};
 use super::order_text::OrderText;
 use super::order_values::{Place, Values};
-use crate::domain::{OrderLine, Quantity, Sku, WebOrder};
+use crate::domain::WebOrder;
+use crate::domain::corrections::wanted;
 use crate::ports::{EposError, OrderFile, WrittenOrder};
 
 /// Writes the order file of `order`.
@@ -43,17 +42,8 @@ pub(super) fn render(
     }
     let (bytes, warnings) = text.finished();
     let sequence = has_sequence(&profile.name).then_some(sequence);
-    let orders = vec![WrittenOrder { order: order.id.clone(), copy, units: units(&lines) }];
+    let orders = vec![WrittenOrder { order: order.id.clone(), copy, units: wanted(order).into_iter().collect() }];
     Ok(OrderFile { name, bytes, beside: Vec::new(), orders, sequence, warnings })
-}
-
-fn units(lines: &[OrderLine]) -> Vec<(Sku, Quantity)> {
-    let mut units: BTreeMap<&Sku, Quantity> = BTreeMap::new();
-    for line in lines.iter().filter(|line| line.to_take().is_positive()) {
-        let sum = units.entry(&line.sku).or_default();
-        *sum = *sum + line.to_take();
-    }
-    units.into_iter().map(|(sku, quantity)| (sku.clone(), quantity)).collect()
 }
 
 /// The kinds of records, with what each is written for.

@@ -9,8 +9,9 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::merge::{self, Counting};
-use super::{Doing, Ledger, Result, admission, at_column, typed};
-use crate::domain::reconcile::{Acknowledged, Claim, Taken};
+use super::{Doing, Ledger, Result, admission, at_column, corrections, typed};
+use crate::domain::corrections::{Booked, Taken};
+use crate::domain::reconcile::{Acknowledged, Claim};
 use crate::domain::stock::Counted;
 use crate::domain::{AdmittedSnapshot, ExportId, OrderId, Sku};
 
@@ -130,6 +131,7 @@ fn read_counts(
 }
 
 fn read_claims(tx: &Connection, wanted: &str, facts: &mut HashMap<Sku, ItemFacts>) -> rusqlite::Result<()> {
+    let mut corrected = corrections::booked_besides(tx, wanted)?;
     // The newest file of an order is the one that tells whether the till has it.
     let mut found = tx.prepare_cached(
         "SELECT c.sku, c.order_id, o.number, c.to_take, c.reserved, c.shipped, o.before_our_time AS early, f.ended_at, u.units
@@ -145,16 +147,22 @@ fn read_claims(tx: &Connection, wanted: &str, facts: &mut HashMap<Sku, ItemFacts
             (Some(at), Some(_)) => Some(Taken { units: typed(row, "units")?, at: at_column(at) }),
             _ => None,
         };
+        let (order, sku) = (OrderId(row.get("order_id")?), sku_column(row.get(0)?)?);
+        let mut booked = Booked::by_file(taken);
+        if let Some(besides) = corrected.remove(&(order.clone(), sku.clone())) {
+            booked.out.extend(besides.out);
+            booked.back = besides.back;
+        }
         let claim = Claim {
-            order: OrderId(row.get("order_id")?),
+            order,
             number: row.get("number")?,
             to_take: typed(row, "to_take")?,
             reserved: typed(row, "reserved")?,
             shipped: typed(row, "shipped")?,
-            taken,
+            booked,
             before_our_time: row.get("early")?,
         };
-        facts.entry(sku_column(row.get(0)?)?).or_default().claims.push(claim);
+        facts.entry(sku).or_default().claims.push(claim);
     }
     Ok(())
 }

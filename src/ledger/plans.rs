@@ -61,12 +61,14 @@ impl Ledger {
     /// # Errors
     /// A failure of SQLite.
     pub fn file_planned(&self, plan: &Plan<'_>, now: Timestamp) -> Result<()> {
-        let Plan { purpose, file, .. } = *plan;
-        self.transact("plan an order file", |tx| {
-            refuse_foreign_number(tx, file, purpose)?;
-            plan_in(tx, plan, now).doing("plan an order file")
-        })
+        self.transact("plan an order file", |tx| file_planned_in(tx, plan, now))
     }
+}
+
+/// [`Ledger::file_planned`] within a transaction.
+pub(super) fn file_planned_in(tx: &Transaction<'_>, plan: &Plan<'_>, now: Timestamp) -> Result<()> {
+    refuse_foreign_number(tx, plan.file, plan.purpose)?;
+    plan_in(tx, plan, now).doing("plan an order file")
 }
 
 fn plan_in(tx: &Transaction<'_>, plan: &Plan<'_>, now: Timestamp) -> rusqlite::Result<()> {

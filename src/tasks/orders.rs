@@ -3,15 +3,17 @@
 //! Promises: a file is journalled before it is staged and staged before it is revealed, so that no crash can make the
 //! till see an order twice or half; what was revealed is never written again; a look that failed concludes nothing.
 
+mod changes;
 mod observe;
 mod publish;
 mod report;
+pub mod task_words;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use changes::{ORDER_CANCELLED_AFTER_TAKEN, ORDER_CHANGED_AFTER_TAKEN, ORDER_REFUNDED};
 pub use report::{
-    IMPORT_FOLDER, ITEM_UNKNOWN_TO_TILL, ORDER_CANCELLED_AFTER_TAKEN, ORDER_FAILED, ORDER_NOT_TAKEN, ORDER_REJECTED,
-    ORDERS_BEFORE_START,
+    IMPORT_FOLDER, ITEM_UNKNOWN_TO_TILL, ORDER_FAILED, ORDER_NOT_TAKEN, ORDER_REJECTED, ORDERS_BEFORE_START,
 };
 
 use async_trait::async_trait;
@@ -38,6 +40,8 @@ pub struct Figures {
     pub rejected: u64,
     /// Orders taken back before the till took them.
     pub withdrawn: u64,
+    /// Cancellation files made visible to the till.
+    pub cancellations: u64,
     /// Orders that cannot be written.
     pub failed: u64,
 }
@@ -88,6 +92,7 @@ impl Orders {
         if trouble.is_none() {
             trouble = self.publish(&mut figures)?.err();
         }
+        trouble = trouble.or(self.correct(&mut figures)?.err());
         trouble = trouble.or(self.observe(&mut tracker, &mut figures)?.err());
         trouble = trouble.or(self.look_for_late_refusals(&mut figures)?.err());
         self.report(trouble)?;

@@ -16,7 +16,7 @@ use crate::tasks::chain;
 impl Orders {
     /// Brings files that a crash left half-way to where they can be seen, or away where they were cancelled since.
     pub(super) fn resume(&self, figures: &mut Figures) -> Attempt {
-        for file in self.shop.ledger.open_files()? {
+        for file in self.shop.ledger.open_files()?.into_iter().filter(|file| file.purpose == Purpose::Order) {
             match file.state {
                 FileState::Staged if file.orders.iter().any(|order| order.void) => {
                     if let Some(Err(error)) = go_on(self.call_off(&file, figures))? {
@@ -67,7 +67,8 @@ impl Orders {
         if cancelled.is_empty() {
             return Ok(Ok(()));
         }
-        let open = self.shop.ledger.open_files()?;
+        let mut open = self.shop.ledger.open_files()?;
+        open.retain(|file| file.purpose == Purpose::Order);
         for order in cancelled {
             let file = open.iter().find(|file| file.orders.iter().any(|one| one.id == order.order.id));
             if let Some(Err(error)) = go_on(self.withdraw_one(&order, file, figures))? {
@@ -151,7 +152,13 @@ impl Orders {
     /// till took it or lost it meanwhile, so that nothing may be written; the evidence decides.
     fn take_back_older(&self, order: &JournalledOrder) -> Result<std::result::Result<bool, EposError>> {
         let now = self.shop.clock.now();
-        for old in self.shop.ledger.files_of(&order.order.id)?.iter().filter(|old| old.state == "visible") {
+        for old in self
+            .shop
+            .ledger
+            .files_of(&order.order.id)?
+            .iter()
+            .filter(|old| old.kind == "order" && old.state == "visible")
+        {
             match self.shop.epos.withdraw(&old.name.as_str().into()) {
                 Ok(Withdrawal::Withdrawn) => self.shop.ledger.file_superseded(&old.name, now)?,
                 Ok(Withdrawal::Gone) => {
@@ -165,7 +172,7 @@ impl Orders {
     }
 
     /// From staging to where the till looks; the ledger follows.
-    fn reveal(&self, file: &OpenFile) -> Attempt {
+    pub(super) fn reveal(&self, file: &OpenFile) -> Attempt {
         let before = self.shop.clock.now();
         let since = match self.shop.epos.reveal(&file.names) {
             Ok(Revealed::Now | Revealed::Already) => before,
