@@ -231,6 +231,8 @@ async fn further_cancellations_while_the_first_file_waits_each_take_back_their_o
     }
     assert_eq!(waiting(&shop), [format!("cancel_{number}.csv"), format!("cancel_{number}_2.csv")]);
     shop.till_takes_all();
+    let files = shop.ledger().files_of(&tillbridge::domain::OrderId(id)).unwrap();
+    assert!(files.iter().all(|file| file.state == "taken"), "each is proved: {files:?}");
     assert_eq!(shop.till.units("1001"), 8.into());
     assert_eq!(sells_at_most(&mut shop, "after.csv", 8).await, 8.into());
 }
@@ -662,4 +664,129 @@ async fn orders_that_nobody_touches_are_not_compared_again() {
     assert_eq!(shop.ledger().orders_to_compare(10).unwrap().len(), 1);
     shop.write_orders();
     assert_eq!(shop.ledger().orders_to_compare(10).unwrap(), []);
+}
+
+/// One order of teapots, and whatever store, till, staff and agent may do about it, in any order.
+struct Storm {
+    shop: TestShop,
+    id: String,
+    number: String,
+    wanted: i64,
+    /// What staff corrected since they last said that all is done; positive is taken back.
+    corrected: i64,
+    asked: (i64, i64),
+    exports: u32,
+}
+
+fn number_of(units: &tillbridge::domain::corrections::Units) -> i64 {
+    units.values().next().map_or(0, |units| units.to_string().parse().unwrap())
+}
+
+impl Storm {
+    async fn begin(takes_files: bool) -> Self {
+        let mut shop = store(takes_files).await;
+        shop.configure(|config| config.gate.policy = tillbridge::domain::gate::Policy::Adjust);
+        shop.pass_time(1);
+        let id = shop.store.as_ref().unwrap().place(&[("1001", 3)]).unwrap();
+        heard(&mut shop).await;
+        let number = shop.ledger().order(&id).unwrap().unwrap().order.number;
+        Self { shop, id, number, wanted: 3, corrected: 0, asked: (0, 0), exports: 0 }
+    }
+
+    fn note_asked(&mut self) {
+        for found in self.shop.ledger().order_tasks(10).unwrap() {
+            let (back, more) = (number_of(&found.task.asked_back), number_of(&found.task.asked_more));
+            self.asked = (self.asked.0.max(back), self.asked.1.max(more));
+        }
+    }
+
+    fn correct(&mut self, to: i64) {
+        let to = to.clamp(-self.asked.1, self.asked.0);
+        self.shop.till.goods_in("1001", (to - self.corrected).into());
+        self.corrected = to;
+    }
+
+    fn say_done(&mut self) {
+        let Some(found) = self.shop.ledger().order_tasks(10).unwrap().pop() else { return };
+        // They make it so before they say so; where that is refused, they leave it as it was.
+        let change = Quantity::from(10 - number_of(&found.task.wanted)) - self.shop.till.units("1001");
+        self.shop.till.goods_in("1001", change);
+        let takes_files = self.shop.config.epos.cancellation_profile.is_some();
+        let said = self.shop.ledger().order_done(&self.number, takes_files, "ann", self.shop.clock_now());
+        match said {
+            Ok(_) => (self.corrected, self.asked) = (0, (0, 0)),
+            Err(_) => self.shop.till.goods_in("1001", -change),
+        }
+    }
+
+    async fn one(&mut self, random: &mut fastrand::Rng) -> String {
+        self.shop.pass_time(random.i64(1..40));
+        let what = random.u8(0..11);
+        match what {
+            0 | 1 => {
+                self.wanted = random.i64(0..5);
+                let wanted = self.wanted.into();
+                self.shop.store.as_ref().unwrap().with(|books| books.edit(&self.id, "1001", wanted)).unwrap();
+            }
+            2 => drop(self.shop.till.import_all().unwrap()),
+            3 => {
+                let refused = waiting(&self.shop).into_iter().find(|name| name.starts_with("cancel"));
+                if let Some(name) = refused {
+                    std::fs::rename(self.shop.till.import.join(&name), self.shop.till.rejects.join(&name)).unwrap();
+                }
+            }
+            4 => self.shop.look_at_orders(),
+            5 => {
+                let steps = [Step::BeforeStage, Step::AfterStage, Step::BeforeReveal, Step::AfterReveal];
+                self.shop.agent().epos.die_at(*random.choice(&steps).unwrap());
+                heard(&mut self.shop).await;
+                if random.bool() {
+                    self.shop.till.import_all().unwrap();
+                }
+                self.shop.die_and_restart();
+            }
+            6 => self.correct(random.i64(-4..5)),
+            7 | 8 => self.say_done(),
+            _ => {
+                self.exports += 1;
+                self.shop.pass_time(random.i64(1..100));
+                self.shop.export_and_look(&format!("storm{}.csv", self.exports));
+            }
+        }
+        heard(&mut self.shop).await;
+        self.note_asked();
+        self.shop.deliver().await;
+        self.note_asked();
+        format!("{what} (wanted {}, till {}, corrected {})", self.wanted, self.shop.till.units("1001"), self.corrected)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_happens_to_a_changed_order_the_store_never_sells_more_than_there_is() {
+    for seed in 0..6 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut storm = Storm::begin(seed % 2 == 0).await;
+        let mut told = Vec::new();
+        for _ in 0..60 {
+            told.push(storm.one(&mut random).await);
+            let (sellable, truth) = (storm.shop.sellable("1001"), Quantity::from(10 - storm.wanted));
+            assert!(sellable <= truth, "seed {seed}: {sellable} sold, {truth} there, after\n{}", told.join("\n"));
+        }
+        // And it comes to rest: nothing is kept back for ever.
+        for _ in 0..4 {
+            storm.shop.till_takes_all();
+            heard(&mut storm.shop).await;
+            storm.say_done();
+        }
+        let truth = 10 - storm.wanted;
+        assert_eq!(
+            sells_at_most(&mut storm.shop, "rest.csv", truth).await,
+            truth.into(),
+            "seed {seed}\n{}",
+            told.join("\n")
+        );
+        let tasks = storm.shop.ledger().order_tasks(10).unwrap();
+        assert_eq!(tasks, [], "seed {seed}\n{}", told.join("\n"));
+        assert_eq!(storm.shop.till.violations(), [], "seed {seed}");
+    }
 }

@@ -163,7 +163,7 @@ impl Ledger {
         })
     }
 
-    /// Files that have not come to their end, oldest first. Of an order only the newest copy.
+    /// Files that have not come to their end, oldest first. Of an order only the newest copy, and every cancellation.
     ///
     /// # Errors
     /// A failure of SQLite, or a damaged row.
@@ -257,9 +257,9 @@ pub(crate) fn unproved_in(tx: &Transaction<'_>) -> Result<Vec<PublishedOrder>> {
 const OPEN: &str = "SELECT f.name, f.beside, f.kind, f.state, f.sha256, f.planned_at, f.visible_at, f.left_at, f.marks,
        f.order_id, o.number, f.copy, f.version, o.void FROM order_file f JOIN web_order o ON o.id = f.order_id";
 
-/// No later file of the same order was planned.
-const NEWEST: &str =
-    "NOT EXISTS (SELECT 1 FROM order_file g WHERE g.order_id = f.order_id AND g.kind = f.kind AND g.copy > f.copy)";
+/// No later file of the same order was planned. A cancellation takes back its own units, whatever follows it.
+const NEWEST: &str = "(f.kind = 'cancellation'
+       OR NOT EXISTS (SELECT 1 FROM order_file g WHERE g.order_id = f.order_id AND g.kind = f.kind AND g.copy > f.copy))";
 
 /// Cancellation files of an order that have not come to their end, oldest first.
 pub(super) fn open_cancellations(tx: &Transaction<'_>, order: &OrderId) -> Result<Vec<OpenFile>> {
