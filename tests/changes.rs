@@ -454,6 +454,24 @@ async fn what_was_taken_back_and_is_wanted_again_is_not_sold_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_that_the_till_may_have_booked_counts_before_that_is_proved() {
+    for mode in MODES {
+        let mut shop = magento(mode, true).await;
+        let order = taken(&mut shop, 2).await;
+        shop.pass_time(120);
+        shop.cancel(&order);
+        heard(&mut shop).await;
+        shop.till.import_all().unwrap();
+        shop.export_and_look("taken_back.csv");
+        assert_eq!(shop.last_export(), ExportState::Admitted);
+        shop.pass_time(1);
+        shop.magento.with(|books| books.reinstate(order.entity_id)).unwrap();
+        shop.deliver().await;
+        assert_eq!(shop.sellable("1001"), 8.into(), "{mode:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_whose_withdrawal_came_too_late_is_taken_back_or_becomes_a_task() {
     for takes_files in [true, false] {
         let mut shop = magento(Mode::Msi, takes_files).await;
@@ -561,6 +579,16 @@ async fn an_order_of_which_it_is_unproved_that_the_till_booked_it_is_asked_about
     assert!(text.contains("may have booked 2 × 1001") && text.contains("nothing proves"), "{text}");
     assert!(text.contains("If the till shows the order, book the return of 2 × 1001"), "{text}");
     shop.till.goods_in("1001", 2.into());
+    // Proof turns up; staff were asked already, and a file would take back what they have booked.
+    shop.stop();
+    let ledger = rusqlite::Connection::open(shop.config.agent.data_folder.join("ledger.db")).unwrap();
+    ledger.execute("UPDATE order_file SET state = 'taken', ended_at = left_at", []).unwrap();
+    ledger.execute("UPDATE web_order SET state = 'consumed'", []).unwrap();
+    drop(ledger);
+    shop.restart();
+    heard(&mut shop).await;
+    assert_eq!(waiting(&shop), Vec::<String>::new());
+    assert!(shop.condition_text("order_cancelled_after_taken").contains("the till booked 2 × 1001"));
     done(&shop, &order.increment_id).unwrap();
     assert!(!has_task(&shop));
 }
@@ -596,6 +624,56 @@ async fn an_order_that_the_till_lost_is_not_taken_back_and_what_was_taken_back_o
         sells_at_most(&mut shop, "mended.csv", 10).await;
         assert_eq!(sells_at_most(&mut shop, "after.csv", 10).await, 10.into());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_file_that_has_gone_without_proof_is_asked_about() {
+    let mut shop = magento(Mode::Legacy, true).await;
+    let order = taken(&mut shop, 2).await;
+    shop.cancel(&order);
+    heard(&mut shop).await;
+    let name = waiting(&shop)[0].clone();
+    shop.till.import_all().unwrap();
+    shop.stop();
+    let ledger = rusqlite::Connection::open(shop.config.agent.data_folder.join("ledger.db")).unwrap();
+    ledger.execute("UPDATE order_file SET state = 'left', left_at = visible_at WHERE name = ?1", [&name]).unwrap();
+    drop(ledger);
+    shop.restart();
+    heard(&mut shop).await;
+    let text = shop.condition_text("order_cancelled_after_taken");
+    assert!(text.contains(&format!("{name} has gone, and nothing proves")), "{text}");
+    assert!(text.contains("it has booked nothing for the order in all"), "{text}");
+    assert_eq!(waiting(&shop), Vec::<String>::new());
+    sells_at_most(&mut shop, "unproved.csv", 10).await;
+    done(&shop, &order.increment_id).unwrap();
+    assert!(!has_task(&shop));
+    let id = shop.ledger().order(&order.increment_id).unwrap().unwrap().order.id;
+    let files = shop.ledger().files_of(&id).unwrap();
+    let file = files.iter().find(|file| file.name == name).unwrap();
+    assert_eq!((file.state.as_str(), file.evidence.as_deref()), ("taken", Some("said by ann")));
+    assert_eq!(sells_at_most(&mut shop, "after.csv", 10).await, 10.into());
+}
+
+/// Files that an older version wrote tell of units that take stock, and of nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_order_that_an_older_version_wrote_only_units_are_compared() {
+    let mut shop = store(false).await;
+    let (id, number) = taken_from_store(&mut shop, &[("1001", 3)]).await;
+    shop.stop();
+    let ledger = rusqlite::Connection::open(shop.config.agent.data_folder.join("ledger.db")).unwrap();
+    ledger.execute("UPDATE order_file SET version = ''", []).unwrap();
+    ledger.execute("DELETE FROM order_compared", []).unwrap();
+    drop(ledger);
+    shop.restart();
+    shop.store.as_ref().unwrap().with(|books| books.ship(&id)).unwrap();
+    heard(&mut shop).await;
+    assert!(!has_task(&shop));
+    shop.store.as_ref().unwrap().with(|books| books.refund_some(&id, "1001", 1.into(), true)).unwrap();
+    heard(&mut shop).await;
+    assert!(shop.condition_text("order_changed_after_taken").contains("return of 1 × 1001"));
+    shop.till.goods_in("1001", 1.into());
+    done(&shop, &number).unwrap();
+    assert_eq!(sells_at_most(&mut shop, "after.csv", 8).await, 8.into());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -364,3 +364,7 @@ fn is_same_folder(a: &Path, b: &Path) -> bool {
     let plain = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.components().collect());
     plain(a) == plain(b)
 }
+
+#[cfg(test)]
+#[path = "cancellation_tests.rs"]
+mod tests;

@@ -262,4 +262,26 @@ mod tests {
         });
         assert_eq!(plan.unwrap(), ["SCAN order_to_compare"]);
     }
+
+    /// They were shown for a week and no longer, by versions before this one.
+    #[test]
+    fn orders_that_were_cancelled_late_in_the_week_before_the_update_become_tasks() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = rusqlite::Connection::open(folder.path().join(super::super::FILE_NAME)).unwrap();
+        for migration in super::super::schema::MIGRATIONS.iter().take(5) {
+            old.execute_batch(migration).unwrap();
+        }
+        old.pragma_update(None, "user_version", 5).unwrap();
+        for (id, days) in [("late", 6), ("long-ago", 8)] {
+            old.execute(
+                "INSERT INTO web_order (id, number, placed_at, received_at, changed_at, ready, void, store_status, content_hash, body, state)
+                 VALUES (?1, ?1, 0, 0, (unixepoch() - ?2 * 86400) * 1000000, 1, 1, '', '', '', 'consumed')",
+                rusqlite::params![id, days],
+            )
+            .unwrap();
+        }
+        drop(old);
+        let ledger = Ledger::open(folder.path()).unwrap();
+        assert_eq!(ledger.orders_to_compare(10).unwrap(), [OrderId("late".into())]);
+    }
 }

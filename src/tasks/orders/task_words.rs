@@ -13,7 +13,7 @@ pub fn what(number: &str, task: &Task) -> String {
     for (sku, units) in pointless(task) {
         let wanted = of(&task.wanted, &sku);
         said.push(format!(
-            "the till was to correct {units} × {sku}, and the web store now wants {wanted} again, as booked before"
+            "the till was to correct {units} × {sku}, which the web store no longer wants: it should have booked {wanted}"
         ));
     }
     if !task.left.is_empty() {
