@@ -522,6 +522,31 @@ async fn units_that_an_edit_added_are_a_task_and_never_a_file() {
     assert!(!has_task(&shop));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_the_store_no_longer_lists_is_taken_back_by_staff() {
+    for takes_files in [true, false] {
+        let mut shop = magento(Mode::Legacy, takes_files).await;
+        shop.pass_time(1);
+        let order = shop.magento.place(&[("1004", 2), ("1001", 3)]).unwrap();
+        heard(&mut shop).await;
+        assert_eq!(shop.till_takes_all(), 1);
+        shop.magento.with(|books| {
+            let rows = books.order(order.entity_id).unwrap().rows[..1].to_vec();
+            books.replace_rows(order.entity_id, rows).unwrap();
+        });
+        shop.pass_time(1);
+        heard(&mut shop).await;
+        assert_eq!(waiting(&shop), Vec::<String>::new());
+        let text = shop.condition_text("order_changed_after_taken");
+        assert!(text.contains("booked 3 × 1001, and the web store now wants 0"), "{text}");
+        assert_eq!(text.contains("no longer lists an item"), takes_files, "{text}");
+        shop.till.goods_in("1001", 3.into());
+        done(&shop, &order.increment_id).unwrap();
+        assert_eq!(sells_at_most(&mut shop, "after.csv", 10).await, 10.into());
+        assert!(!has_task(&shop));
+    }
+}
+
 /// An order that is edited in Magento is cancelled, and a new one placed.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_in_magento_is_a_cancellation_and_a_new_order() {

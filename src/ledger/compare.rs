@@ -255,12 +255,17 @@ mod tests {
     fn no_sweep_reads_orders_that_nobody_touched() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
-        let plan = ledger.read("explain", |tx| {
-            let mut plan = tx.prepare(&format!("EXPLAIN QUERY PLAN {TO_COMPARE}")).doing("explain")?;
-            let lines = plan.query_map([0], |row| row.get::<_, String>(3));
-            lines.and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>).doing("explain")
-        });
-        assert_eq!(plan.unwrap(), ["SCAN order_to_compare"]);
+        let plan = |sql: &str| {
+            let plan = ledger.read("explain", |tx| {
+                let mut plan = tx.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).doing("explain")?;
+                let lines = plan.query_map([0], |row| row.get::<_, String>(3));
+                lines.and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>).doing("explain")
+            });
+            plan.unwrap()
+        };
+        assert_eq!(plan(TO_COMPARE), ["SCAN order_to_compare"]);
+        let tasks = plan(order_tasks::TASKS);
+        assert!(tasks[0] == "SCAN t" && tasks[1].starts_with("SEARCH o"), "{tasks:?}");
     }
 
     /// They were shown for a week and no longer, by versions before this one.
