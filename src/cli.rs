@@ -22,6 +22,7 @@ mod items_file;
 mod items_list;
 mod orders;
 mod orders_preview;
+mod orders_tasks;
 mod output;
 mod profile;
 mod profile_ask;
@@ -99,7 +100,7 @@ enum Command {
     Check(check::Args),
     /// Show how the agent is: troubles, last export, waiting orders, outbox
     Status(status::Args),
-    /// List, show, preview and export web orders
+    /// List, show, preview and export web orders; what staff are to do about changed ones
     #[command(subcommand)]
     Orders(orders::Command),
     /// Say which item of the web store is which item of the till, where they call it differently

@@ -16,7 +16,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, Trans
 
 pub mod acknowledgements;
 pub mod admission;
+pub mod compare;
 pub mod conditions;
+pub mod corrections;
 pub mod duplicates;
 pub mod explain;
 pub mod exports;
@@ -27,6 +29,7 @@ pub mod item_map;
 pub mod items;
 pub mod merge;
 pub mod order_lists;
+pub mod order_tasks;
 pub mod orders;
 pub mod outbox;
 pub mod plans;

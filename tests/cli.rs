@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tillbridge::clock::SystemClock;
 use tillbridge::config::{Config, EXAMPLE};
@@ -393,6 +393,29 @@ async fn an_order_that_the_till_took_is_written_again_only_when_a_person_says_so
     };
     assert_eq!((asked("Bob"), asked("ann")), (1, 1), "{order:#}");
     shop.run(&["orders", "show", &number]).is(0).says(&["Bob"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_staff_are_to_do_is_listed_until_somebody_says_that_it_is_done_and_that_is_recorded() {
+    let mut shop = Shop::in_business().await;
+    let number = shop.open_order();
+    shop.till_takes_all();
+    shop.run(&["orders", "tasks"]).is(0).says(&["Nothing to do"]);
+    shop.run(&["orders", "done", &number]).is(5).says(&["nothing to do about order"]);
+    shop.run(&["orders", "done", "999"]).is(4);
+    let id = shop.magento.with(|books| books.order_by_number(&number).unwrap().id);
+    assert!(shop.magento.with(|books| books.cancel(id)).unwrap());
+    shop.watch.wait("the task", |ledger| Ok(!ledger.order_tasks(1)?.is_empty())).unwrap();
+    shop.run(&["orders", "tasks"]).is(0).says(&["the till booked 2 × 1001", "now wants 0", "orders done"]);
+    let tasks = shop.run(&["orders", "tasks", "--format", "json"]).is(0).json();
+    assert_eq!((&tasks[0]["number"], &tasks[0]["take_back"]["1001"]), (&json!(number), &json!("2")), "{tasks:#}");
+    shop.run(&["orders", "done", &number, "--by", "Bob"]).is(0).says(&["is dealt with in the till, says Bob"]);
+    shop.run(&["orders", "tasks"]).is(0).says(&["Nothing to do"]);
+    shop.run(&["orders", "show", &number]).is(0).says(&[
+        "booked by staff, no file",
+        "said by Bob",
+        "dealt with in the till",
+    ]);
 }
 
 fn units(value: &Value) -> tillbridge::domain::Quantity {

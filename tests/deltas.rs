@@ -124,7 +124,7 @@ impl Shop {
     fn deducted(&self, text: &str) -> Quantity {
         let (_, facts) = self.ledger.item_facts(&[sku(text)]).unwrap();
         let item = &facts[&sku(text)];
-        let taken = item.claims[0].taken.unwrap();
+        let taken = item.claims[0].booked.out[0];
         item.counted.as_ref().unwrap().snapshot.deducted(taken.units, Some(taken.at))
     }
 

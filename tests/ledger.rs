@@ -327,7 +327,7 @@ fn a_taken_order_is_evidence_and_news_in_one_step() {
     assert!(kept.waiting_for_till().unwrap().is_empty());
     assert_eq!(kept.outbox_depth().unwrap().acknowledgements, 1);
     let (_, facts) = kept.item_facts(&[sku("A")]).unwrap();
-    let taken = facts[&sku("A")].claims[0].taken.unwrap();
+    let taken = facts[&sku("A")].claims[0].booked.out[0];
     assert_eq!((taken.units, taken.at), (2.into(), at(5)));
     let (news, _) = kept.lease_acknowledgements(10, at(600), at(10)).unwrap().remove(0);
     kept.acknowledged(&news, at(11)).unwrap();

@@ -1,4 +1,4 @@
-//! `tillbridge orders list|show|preview|export`.
+//! `tillbridge orders list|show|preview|export`; `tasks` and `done` are in `orders_tasks`.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::{CliResult, Exit, Format, is_running, ledger_of, orders_preview, output, person};
+use super::{CliResult, Exit, Format, is_running, ledger_of, orders_preview, orders_tasks, output, person};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::domain::order::ORDER_STATES;
@@ -51,6 +51,21 @@ pub(super) enum Command {
         #[arg(long)]
         lines: bool,
     },
+    /// List what staff are to do in the till about orders that changed after it took them
+    Tasks {
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Say that it is done: the till has booked of these orders what the web store wants, no more and no less
+    Done {
+        /// Numbers of the orders
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Who says so [default: the user at the keyboard]
+        #[arg(long)]
+        by: Option<String>,
+    },
     /// Have orders written for the till
     Export {
         /// Numbers of the orders
@@ -86,6 +101,8 @@ pub(super) fn orders(config: &Config, command: Command, out: &mut dyn Write) -> 
         }
         Command::Show { id, format } => show(&ledger, &id, format, out),
         Command::Preview { id, lines } => orders_preview::preview(config, &id, lines, out),
+        Command::Tasks { format } => orders_tasks::tasks(&ledger, format, out),
+        Command::Done { ids, by } => orders_tasks::done(config, &ledger, &ids, &by.unwrap_or_else(person), out),
         Command::Export { ids, again, by } => {
             let by = by.unwrap_or_else(person);
             for id in &ids {
@@ -179,11 +196,25 @@ fn print_order(out: &mut dyn Write, order: &JournalledOrder) -> io::Result<()> {
 fn print_files(out: &mut dyn Write, files: Vec<FileShown>) -> io::Result<()> {
     let row = |file: FileShown| {
         let (visible, ended) = (output::local_or_dash(file.visible_at), output::local_or_dash(file.ended_at));
-        vec![file.name, file.state, visible, ended, file.evidence.unwrap_or_default()]
+        let (what, state) = (kind_words(&file.kind).to_owned(), state_words(&file));
+        vec![file.name, what, state, visible, ended, file.evidence.unwrap_or_default()]
     };
-    let header = ["file", "state", "visible since", "ended", "evidence"];
+    let header = ["file", "for", "state", "visible since", "ended", "evidence"];
     output::table(out, &header, files.into_iter().map(row).collect(), "No file was written for it yet.")?;
     writeln!(out)
+}
+
+fn kind_words(kind: &str) -> &str {
+    match kind {
+        "by-hand" => "booked by staff, no file",
+        "cancellation" => "taking back",
+        other => other,
+    }
+}
+
+fn state_words(file: &FileShown) -> String {
+    let is_by_hand = file.kind == "by-hand";
+    if is_by_hand { "done".to_owned() } else { file.state.clone() }
 }
 
 fn print_history(out: &mut dyn Write, history: Vec<HistoryEntry>) -> io::Result<()> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{CliError, CliResult, Exit, Format, ledger_of, output, person, stock_preview, stock_read};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::domain::corrections::Taken;
 use crate::domain::reconcile::{self, Apart, Claim, StockModel, Target, Term};
 use crate::domain::{AdmittedSnapshot, Quantity, Sku};
 use crate::ledger::items::{CountedIn, StoreItem};
@@ -95,6 +96,8 @@ struct Explanation {
     taken_under_other_code: Vec<TakenApart>,
     /// Orders of other items whose files name them by this item's code: the till takes them from here.
     sold_as_other_item: Vec<SoldApart>,
+    /// Orders of which the till has taken some back, or may have.
+    taken_back: Vec<String>,
     store: Option<StoreSide>,
     due: bool,
 }
@@ -197,6 +200,7 @@ fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanatio
         taken_under_other_code: item.claims.iter().filter_map(taken_apart).collect(),
         sold_as_other_item: item.claims.iter().filter_map(sold_apart).collect(),
         deducted_orders: item.claims.iter().filter_map(|claim| deducted(claim, snapshot)).collect(),
+        taken_back: item.claims.iter().filter(is_taken_back).map(|claim| claim.number.clone()).collect(),
         store: item.store.as_ref().map(|store| StoreSide::of(store, moved)),
         due: ledger.is_due(sku)?,
     })
@@ -209,8 +213,7 @@ fn not_counted(sku: &Sku, code: Option<&Sku>, export: &str) -> String {
 
 /// The number of an order that the till had provably deducted when it exported.
 fn deducted(claim: &Claim, snapshot: &AdmittedSnapshot) -> Option<String> {
-    let taken = claim.taken.filter(|taken| snapshot.deducted(taken.units, Some(taken.at)).is_positive());
-    taken.map(|_| claim.number.clone())
+    claim.booked.deducted_in(snapshot).is_positive().then(|| claim.number.clone())
 }
 
 fn print(out: &mut dyn Write, item: &Explanation) -> io::Result<()> {
@@ -265,8 +268,13 @@ fn print_sent(out: &mut dyn Write, store: &StoreSide) -> io::Result<()> {
 
 /// An order that the till has taken, but not provably before it counted.
 fn taken_too_late(claim: &Claim, snapshot: &AdmittedSnapshot) -> Option<TakenLate> {
-    let taken = claim.taken.filter(|taken| !snapshot.deducted(taken.units, Some(taken.at)).is_positive())?;
+    let is_late = |taken: &&Taken| !snapshot.deducted(taken.units, Some(taken.at)).is_positive();
+    let taken = claim.booked.out.iter().rfind(is_late)?;
     Some(TakenLate { number: claim.number.clone(), taken_at: taken.at })
+}
+
+fn is_taken_back(claim: &&Claim) -> bool {
+    claim.booked.back.is_positive()
 }
 
 /// An order that the till has taken under another code of the item.
@@ -323,6 +331,11 @@ fn not_deducted(number: &str, item: &Explanation) -> String {
             let other = other.map_or_else(String::new, |apart| {
                 format!(" (of the web store's {}, which its file calls by this item's code)", apart.sku)
             });
+            if item.taken_back.iter().any(|back| back == number) {
+                return format!(
+                    "order {number}{other}: the till has taken some of it back, or may have (tillbridge orders show {number})"
+                );
+            }
             format!("order {number}{other}: the till had not taken it out when it exported")
         }
     }
@@ -364,6 +377,7 @@ mod tests {
             taken_too_late: Vec::new(),
             taken_under_other_code: Vec::new(),
             sold_as_other_item: Vec::new(),
+            taken_back: Vec::new(),
             store: None,
             due: false,
         }

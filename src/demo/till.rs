@@ -313,10 +313,13 @@ impl SimulatedTill {
         for (sku, units) in &lines {
             self.shift(sku, -*units);
         }
-        let times = self.imported.entry(number.clone()).or_default();
-        *times += 1;
-        if *times > 1 {
-            self.violations.push(Violation::BookedTwice { number: number.clone() });
+        // A file with units below zero takes back.
+        if lines.iter().any(|(_, units)| *units > Quantity::ZERO) {
+            let times = self.imported.entry(number.clone()).or_default();
+            *times += 1;
+            if *times > 1 {
+                self.violations.push(Violation::BookedTwice { number: number.clone() });
+            }
         }
         let booking = Booking { file: file.to_owned(), number, lines };
         self.bookings.push(booking.clone());

@@ -11,9 +11,9 @@
 //! Promises: takes nothing but an [`AdmittedSnapshot`]; every unit between `E` and `W` is accounted for by a
 //! [`Term`], so that `stock explain` can always say why. Every doubt makes `W` smaller.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::corrections::Booked;
 use super::stock::Counted;
 use super::{AdmittedSnapshot, OrderId, Quantity, Sku};
 
@@ -55,8 +55,8 @@ pub struct Claim {
     pub reserved: Quantity,
     /// Units shipped so far.
     pub shipped: Quantity,
-    /// Units in the order file that the till took, and when it was seen to have taken it.
-    pub taken: Option<Taken>,
+    /// What the till is known to have booked of it.
+    pub booked: Booked,
     /// Was it placed before the agent took over? Then staff book it by hand, and it counts as booked once shipped.
     pub before_our_time: bool,
     /// Set where store and till do not mean the same item by this order, because an item's till code has changed.
@@ -70,15 +70,6 @@ pub enum Apart {
     SoldAs(Sku),
     /// The till took the file in which this item had another code: that proves nothing about this item's count.
     BookedAs(Sku),
-}
-
-/// A till's taking of an order file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taken {
-    /// Units of the SKU in the file.
-    pub units: Quantity,
-    /// When the file was first seen to be gone.
-    pub at: Timestamp,
 }
 
 /// What the shop wants changed about the truth before it is shown.
@@ -196,11 +187,10 @@ pub fn reconcile(
 
 /// `max(0, n − k)`: units that the order takes and that the export still counts.
 fn not_deducted(snapshot: &AdmittedSnapshot, claim: &Claim) -> Quantity {
-    if claim.before_our_time && claim.taken.is_none() {
-        return claim.reserved;
+    if claim.before_our_time && claim.booked.out.is_empty() {
+        return (claim.reserved + claim.booked.back).or_zero();
     }
-    let deducted = claim.taken.map_or(Quantity::ZERO, |taken| snapshot.deducted(taken.units, Some(taken.at)));
-    (claim.to_take - deducted).or_zero()
+    (claim.to_take - claim.booked.deducted_in(snapshot)).or_zero()
 }
 
 fn apply_wishes(steps: &mut Steps, shown: &ShownRules) {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::ExportId;
+use crate::domain::corrections::Taken;
 use crate::domain::gate::{self, Candidate, Facts, Policy, Rules, Verdict};
 use crate::domain::stock::{Scope, Timing};
 
@@ -41,7 +42,7 @@ fn claim(number: &str, to_take: i64, reserved: i64, taken: Option<(i64, i64)>) -
         to_take: to_take.into(),
         reserved: reserved.into(),
         shipped: (to_take - reserved).into(),
-        taken: taken.map(|(units, second)| Taken { units: units.into(), at: at(second) }),
+        booked: Booked::by_file(taken.map(|(units, second)| Taken { units: units.into(), at: at(second) })),
         before_our_time: false,
         apart: None,
     }
@@ -265,7 +266,9 @@ impl Shop {
             to_take: (sale.units - sale.cancelled).into(),
             reserved: (sale.units - sale.cancelled - sale.shipped).into(),
             shipped: sale.shipped.into(),
-            taken: sale.booked.zip(sale.seen).map(|((units, _), seen)| Taken { units: units.into(), at: at(seen) }),
+            booked: Booked::by_file(
+                sale.booked.zip(sale.seen).map(|((units, _), seen)| Taken { units: units.into(), at: at(seen) }),
+            ),
             before_our_time: false,
             apart: None,
         };
@@ -357,7 +360,7 @@ proptest! {
         let counted = Counted { quantity: counted.into(), line: 1 };
         let claims: Vec<Claim> = units.iter().enumerate()
             .map(|(place, (n, r, seen))| claim(&place.to_string(), *n, *r.min(n), Some((*n, *seen)))).collect();
-        let doubted: Vec<Claim> = claims.iter().map(|claim| Claim { taken: None, ..claim.clone() }).collect();
+        let doubted: Vec<Claim> = claims.iter().map(|claim| Claim { booked: Booked::default(), ..claim.clone() }).collect();
         for model in MODELS {
             let known = reconcile(&admitted(1000), &counted, &claims, &ShownRules::default(), model);
             let in_doubt = reconcile(&admitted(1000), &counted, &doubted, &ShownRules::default(), model);

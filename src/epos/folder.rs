@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::earlier::EarlierFiles;
+use super::fault::lasting;
 use super::heard::{Heard, Hint, Of};
 use super::order_file::render;
 use super::profile::{AsOfFrom, StockProfile};
@@ -253,8 +254,18 @@ impl Epos for FolderEpos {
         cleared
     }
 
-    fn render(&self, _purpose: Purpose, orders: &[ToWrite<'_>], sequence: u64) -> Result<OrderFile, EposError> {
-        render(&self.settings.order_profile, orders, sequence)
+    fn render(&self, purpose: Purpose, orders: &[ToWrite<'_>], sequence: u64) -> Result<OrderFile, EposError> {
+        let profile = match (purpose, &self.settings.cancellation_profile) {
+            (Purpose::Order, _) => &self.settings.order_profile,
+            (Purpose::Cancellation, Some(profile)) => profile,
+            (Purpose::Cancellation, None) => {
+                return Err(lasting("the till reads no cancellation files (epos.cancellation_profile is not there)"));
+            }
+        };
+        render(profile, orders, sequence).map_err(|error| match purpose {
+            Purpose::Order => error,
+            Purpose::Cancellation => of_cancellation(error),
+        })
     }
 
     fn batch_of(&self) -> usize {
@@ -266,7 +277,7 @@ impl Epos for FolderEpos {
     }
 
     fn takes_cancellations(&self) -> bool {
-        false
+        self.settings.cancellation_profile.is_some()
     }
 
     fn marks(&self) -> Result<Marks, EposError> {
@@ -331,6 +342,13 @@ impl Epos for FolderEpos {
     fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
         sightings::refused(&self.settings, &self.importing, names)
     }
+}
+
+/// A refusal to write a cancellation, in its own words: it names the other profile, and nobody exports the order again.
+fn of_cancellation(error: EposError) -> EposError {
+    let what = error.what.replace("order_profile", "cancellation_profile");
+    let what = what.split_once(", then: tillbridge orders export").map_or(what.as_str(), |(why, _)| why).to_owned();
+    EposError { what, ..error }
 }
 
 /// When an export began that says so inside, in the till's time. In the hour that a clock change repeats it is the earlier

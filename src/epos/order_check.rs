@@ -159,6 +159,9 @@ impl OrderProfile {
         if column.map.is_some() && !column.value.is_free_text() {
             found.push("map is for texts and codes of the web store, not for numbers, dates and constants".to_owned());
         }
+        if column.negate && !matches!(kind, ValueKind::Count | ValueKind::Money) {
+            found.push(format!("negate is for numbers, and {} is none", column.value));
+        }
         if column.map.is_none() && column.unmapped != Unmapped::Refuse {
             found.push("unmapped is there, but no map".to_owned());
         }

@@ -39,6 +39,9 @@ pub struct OrderColumn {
     /// Decimal places without a mark: 19.99 is 1999 with 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub implied_decimals: Option<u32>,
+    /// Is this number written with the other sign? For cancellation files: -2 units are taken back.
+    #[serde(default)]
+    pub negate: bool,
     /// How this date is written, where it differs from the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date_format: Option<String>,
@@ -71,6 +74,7 @@ impl OrderColumn {
             unmapped: Unmapped::default(),
             decimals: None,
             implied_decimals: None,
+            negate: false,
             date_format: None,
             align: Align::default(),
             fill: FILL,

@@ -1,10 +1,8 @@
 //! From web orders to the bytes and the name of their order file, and of the files that go with it.
 //!
 //! Promises: the shape that the profile says: a line per item, several kinds of records, header and lines apart, or XML;
-//! one order, or several; the units that the till will take are told beside the bytes; a name that is safe on every file
+//! one order, or several; the units that the till will take (or take back) are told beside the bytes; a name that is safe on every file
 //! system and never repeated. An order with nothing left to book, or with a value that cannot be written, is refused whole.
-
-use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 
@@ -15,7 +13,7 @@ use super::order_profile::{LinesFile, OrderColumn, OrderKind, OrderProfile, Orde
 use super::order_template::{Part, parts_of};
 use super::order_text::OrderText;
 use super::order_values::{Place, Totals, Values, Writing};
-use crate::domain::{OrderLine, Quantity, Sku};
+use crate::domain::corrections::wanted;
 use crate::ports::{BesideFile, EposError, OrderFile, Role, ToWrite, WrittenOrder};
 
 /// Writes the order file of `orders`, at least one.
@@ -74,16 +72,11 @@ fn trigger(values: &Values<'_>, main: &str) -> Result<Option<BesideFile>, EposEr
 }
 
 fn written(writing: &Writing<'_>) -> WrittenOrder {
-    WrittenOrder { order: writing.order.id.clone(), copy: writing.copy, units: units(&writing.lines) }
-}
-
-fn units(lines: &[OrderLine]) -> Vec<(Sku, Quantity)> {
-    let mut units: BTreeMap<&Sku, Quantity> = BTreeMap::new();
-    for line in lines.iter().filter(|line| line.to_take().is_positive()) {
-        let sum = units.entry(&line.sku).or_default();
-        *sum = *sum + line.to_take();
+    WrittenOrder {
+        order: writing.order.id.clone(),
+        copy: writing.copy,
+        units: wanted(writing.order).into_iter().collect(),
     }
-    units.into_iter().map(|(sku, quantity)| (sku.clone(), quantity)).collect()
 }
 
 /// The records of one file, in order.

@@ -4,7 +4,7 @@ use super::single as render;
 use super::*;
 use crate::domain::order::{Customer, Standing};
 use crate::domain::retry::FailureClass;
-use crate::domain::{OrderId, WebOrder};
+use crate::domain::{OrderId, OrderLine, Quantity, Sku, WebOrder};
 use crate::epos::order_profile::{LineEnd, OrderColumn, OrderEncoding, QuoteFields};
 
 fn line(sku: &str, ordered: i64, cancelled: i64) -> OrderLine {
@@ -77,7 +77,8 @@ fn only_what_is_left_to_book_is_written_and_counted() {
     let profile = columns(&["line.number", "line.sku", "line.quantity", "line.total_incl_tax", "order.line_count"]);
     assert_eq!(text(&profile, &order), "1,A,2,39.98,3\r\n2,A,1,19.99,3\r\n3,GIFT,1,19.99,3\r\n");
     let file = render(&profile, &order, 1, 1).unwrap();
-    assert_eq!(file.orders[0].units, [(Sku::new("A").unwrap(), 3.into())]);
+    let units = [("A", 3), ("GIFT", 1)].map(|(sku, units)| (Sku::new(sku).unwrap(), Quantity::from(units)));
+    assert_eq!(file.orders[0].units, units);
 }
 
 #[test]

@@ -142,6 +142,26 @@ pub(super) fn sample(template: &str) -> String {
     filled(template, value).unwrap_or_else(|_| template.to_owned())
 }
 
+/// May two templates give the same name, for whatever orders? In doubt yes. Letters count as equal in either case.
+pub(super) fn may_be_same(one: &str, other: &str) -> bool {
+    let parts = |template: &str| {
+        let lower = template.to_lowercase();
+        let (start, rest) = lower.split_once('{').unwrap_or((&lower, ""));
+        // Dates and running numbers are digits, the store's numbers and keys may be anything.
+        let is_digits = rest.starts_with("date") || rest.starts_with(SEQUENCE);
+        let end = lower.rsplit_once('}').map_or("", |(_, end)| end);
+        (start.to_owned(), is_digits, end.to_owned())
+    };
+    let ((start, is_digits, end), (other_start, other_is_digits, other_end)) = (parts(one), parts(other));
+    let fits = |shorter: &str, is_digits: bool, longer: &str| {
+        longer
+            .strip_prefix(shorter)
+            .is_some_and(|rest| rest.is_empty() || !is_digits || rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let starts = fits(&start, is_digits, &other_start) || fits(&other_start, other_is_digits, &start);
+    starts && (end.ends_with(&other_end) || other_end.ends_with(&end))
+}
+
 fn filled(template: &str, value: impl Fn(&str) -> Result<String, EposError>) -> Result<String, EposError> {
     let mut name = String::new();
     let mut rest = template;
@@ -188,4 +208,28 @@ fn checked(name: String, values: &Values<'_>) -> Result<String, EposError> {
         return refused("is not safe in a folder");
     }
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_that_may_give_one_name_are_told_from_those_that_cannot() {
+        for (one, other) in [
+            ("order_{number}.csv", "ORDER_{number}.csv"),
+            ("order_{number}.csv", "order_{id}_c.csv"),
+            ("{number}.csv", "cancel_{number}.csv"),
+            ("{sequence:6}.csv", "{date}{sequence}.csv"),
+        ] {
+            assert!(may_be_same(one, other) && may_be_same(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("order_{number}.csv", "cancel_{number}.csv"),
+            ("order_{number}.csv", "order_{number}.can"),
+            ("{sequence:6}.csv", "cancel_{number}.csv"),
+        ] {
+            assert!(!may_be_same(one, other) && !may_be_same(other, one), "{one} {other}");
+        }
+    }
 }

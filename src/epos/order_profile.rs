@@ -3,13 +3,15 @@
 //! Promises: unknown keys and unknown values are refused; the default is a file that most tills can map: one line
 //! per item, header, comma, CRLF, UTF-8. What cannot work is told by `order_check`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use super::order_column::{Align, OrderColumn, OrderValue, TooLong, Unmapped};
 use crate::units::Span;
 
 /// Name of an order file.
 pub const NAME: &str = "order_{number}.csv";
+/// Name of a cancellation file.
+pub const CANCELLATION_NAME: &str = "cancel_{number}.csv";
 /// How dates are written.
 pub const DATE_FORMAT: &str = "%Y-%m-%d";
 /// Time zone of dates.
@@ -99,6 +101,33 @@ impl Default for OrderProfile {
             formula_guard: false,
         }
     }
+}
+
+impl OrderProfile {
+    /// The default for cancellation files: as for orders, under another name, and the units with the other sign.
+    pub fn of_cancellations() -> Self {
+        let mut columns = default_columns();
+        for column in columns.iter_mut().filter(|column| column.value == OrderValue::LineQuantity) {
+            column.negate = true;
+        }
+        Self { name: CANCELLATION_NAME.to_owned(), columns, ..Self::default() }
+    }
+}
+
+/// Reads a profile of cancellation files, which has defaults of its own.
+pub(super) fn cancellation_profile<'de, D: Deserializer<'de>>(from: D) -> Result<Option<OrderProfile>, D::Error> {
+    let table = toml::Table::deserialize(from)?;
+    let given = |key: &str| table.contains_key(key);
+    let (has_name, has_columns) = (given("name"), given("columns") || given("records"));
+    let mut profile = OrderProfile::deserialize(table).map_err(de::Error::custom)?;
+    let defaults = OrderProfile::of_cancellations();
+    if !has_name {
+        profile.name = defaults.name;
+    }
+    if !has_columns {
+        profile.columns = defaults.columns;
+    }
+    Ok(Some(profile))
 }
 
 /// Record structure.

@@ -213,6 +213,7 @@ impl Values<'_> {
     }
 
     fn number(&self, column: &OrderColumn, number: Decimal, place: Place<'_>) -> Result<String, EposError> {
+        let number = if column.negate && !number.is_zero() { -number } else { number };
         let written = match (column.implied_decimals, column.decimals) {
             (Some(places), _) => {
                 let digits = power_of_ten(places).and_then(|power| number.checked_mul(power));

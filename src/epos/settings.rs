@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::folder_path::complaint;
 use super::name_pattern::matches;
-use super::order_profile::OrderProfile;
+use super::order_name::may_be_same;
+use super::order_profile::{CANCELLATION_NAME, OrderProfile, cancellation_profile};
 use super::profile::{AsOfFrom, StockProfile};
 use super::profile_check::ProfileError;
 use super::volume::{FolderKind, share_behind_letter};
@@ -113,6 +114,9 @@ pub struct EposSettings {
     /// What order files look like.
     #[serde(default)]
     pub order_profile: OrderProfile,
+    /// What files look like by which the till takes back what it booked of an order; without it staff are asked to.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "cancellation_profile")]
+    pub cancellation_profile: Option<OrderProfile>,
 }
 
 /// Does the system tell us of changes?
@@ -189,6 +193,7 @@ impl EposSettings {
             stock_profile,
             delta_profile: None,
             order_profile: OrderProfile::default(),
+            cancellation_profile: None,
         }
     }
 
@@ -259,6 +264,7 @@ impl EposSettings {
         self.pattern_problems(&mut found);
         self.pace_problems(&mut found);
         found.extend(self.order_profile.problems().into_iter().map(|what| key("order_profile", what)));
+        self.cancellation_problems(&mut found);
         found.extend(self.zone().err());
         found.extend(self.stock_profile.check().map_err(SettingsError::StockProfile).err());
         self.delta_problems(&mut found);
@@ -322,10 +328,25 @@ impl EposSettings {
         if self.export_files.is_empty() {
             found.push(key("export_files", "is empty: no file would count as an export; write [\"*.csv\"]".to_owned()));
         }
-        let sample = self.order_profile.sample_name();
-        if is_same_folder(&self.export_folder, &self.import_folder) && self.is_export_name(&sample) {
-            let what = format!("matches our own order files ({sample}) in the same folder; choose narrower patterns");
-            found.push(key("export_files", what));
+        for profile in [Some(&self.order_profile), self.cancellation_profile.as_ref()].into_iter().flatten() {
+            let sample = profile.sample_name();
+            if is_same_folder(&self.export_folder, &self.import_folder) && self.is_export_name(&sample) {
+                let what =
+                    format!("matches our own order files ({sample}) in the same folder; choose narrower patterns");
+                found.push(key("export_files", what));
+            }
+        }
+    }
+
+    fn cancellation_problems(&self, found: &mut Vec<SettingsError>) {
+        let Some(profile) = &self.cancellation_profile else { return };
+        found.extend(profile.problems().into_iter().map(|what| key("cancellation_profile", what)));
+        if may_be_same(&profile.name, &self.order_profile.name) {
+            let what = format!(
+                "name {:?} may give the name of an order file ({:?}); begin or end it otherwise, as in \"{CANCELLATION_NAME}\"",
+                profile.name, self.order_profile.name
+            );
+            found.push(key("cancellation_profile", what));
         }
     }
 
@@ -359,3 +380,7 @@ fn is_same_folder(a: &Path, b: &Path) -> bool {
     let plain = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.components().collect());
     plain(a) == plain(b)
 }
+
+#[cfg(test)]
+#[path = "cancellation_tests.rs"]
+mod tests;

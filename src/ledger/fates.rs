@@ -5,12 +5,13 @@
 use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
+use super::corrections::cancellation_moved;
 use super::files::{FileOrder, OpenFile, taken_back_in};
 use super::orders::{AGENT, move_order};
 use super::plans::give_number_back;
 use super::{Doing, Ledger, Result, acknowledgements, item_map, micros, outbox};
 use crate::domain::order::OrderEvent;
-use crate::ports::Stage;
+use crate::ports::{Purpose, Stage};
 
 impl Ledger {
     /// Notes that the till took an order: it is consumed, the store is to be told, its SKUs are due.
@@ -27,6 +28,9 @@ impl Ledger {
     ) -> Result<()> {
         self.transact("note a taken order", |tx| {
             end_file(tx, file, order, "taken", at, evidence)?;
+            if file.purpose == Purpose::Cancellation {
+                return cancellation_moved(tx, &order.id, "cancellation taken", evidence, now);
+            }
             move_order(tx, &order.id, OrderEvent::Taken, Some(evidence), AGENT, now)?;
             acknowledgements::enqueue(tx, file, order, Stage::Consumed, at, now)?;
             outbox::mark_order_due(tx, &order.id, now)
@@ -47,6 +51,9 @@ impl Ledger {
     ) -> Result<()> {
         self.transact("note a rejected order", |tx| {
             end_file(tx, file, order, "rejected", at, evidence)?;
+            if file.purpose == Purpose::Cancellation {
+                return cancellation_moved(tx, &order.id, "cancellation refused", evidence, now);
+            }
             move_order(tx, &order.id, OrderEvent::Refused, Some(evidence), AGENT, now)?;
             acknowledgements::enqueue(tx, file, order, Stage::Rejected, at, now)?;
             outbox::mark_order_due(tx, &order.id, now)
@@ -61,6 +68,10 @@ impl Ledger {
         self.transact("note a withdrawn order", |tx| {
             for order in &file.orders {
                 end_file(tx, file, order, "withdrawn", now, "taken back from the import folder")?;
+                if file.purpose == Purpose::Cancellation {
+                    cancellation_moved(tx, &order.id, "cancellation taken back", &file.names.name, now)?;
+                    continue;
+                }
                 taken_back_in(tx, order, now)?;
             }
             Ok(())
@@ -77,7 +88,9 @@ impl Ledger {
             for order in &file.orders {
                 end_file(tx, file, order, "withdrawn", now, "removed before the till could see it")?;
                 give_number_back(tx, &order.id, order.copy, file.purpose).doing("free an order file's number")?;
-                if order.void {
+                if file.purpose == Purpose::Cancellation {
+                    cancellation_moved(tx, &order.id, "cancellation taken back", &file.names.name, now)?;
+                } else if order.void {
                     let why = "cancelled in the web store before the till could see it";
                     move_order(tx, &order.id, OrderEvent::Withdrawn, Some(why), AGENT, now)?;
                 }

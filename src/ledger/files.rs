@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::orders::{AGENT, move_order};
-use super::{Doing, Ledger, LedgerError, Result, at_column, micros};
+use super::{Doing, Ledger, LedgerError, Result, at_column, corrections, micros};
 use crate::domain::OrderId;
 use crate::domain::gate::PublishedOrder;
 use crate::domain::order::OrderEvent;
@@ -84,6 +84,8 @@ impl OpenFile {
 pub struct FileShown {
     /// Its name.
     pub name: String,
+    /// What it is for: `order`, `cancellation`, or `by-hand` for what staff booked in the till themselves.
+    pub kind: String,
     /// Its state's word.
     pub state: String,
     /// When it became visible to the till.
@@ -185,7 +187,7 @@ impl Ledger {
         })
     }
 
-    /// Files that have not come to their end, oldest first. Of an order only the newest copy.
+    /// Files that have not come to their end, oldest first. Of an order only the newest copy, and every cancellation.
     ///
     /// # Errors
     /// A failure of SQLite, or a damaged row.
@@ -232,7 +234,7 @@ impl Ledger {
         self.read("list an order's files", |tx| {
             let mut found = tx
                 .prepare_cached(
-                    "SELECT name, state, visible_at, coalesce(ended_at, left_at), evidence, sha256 FROM order_file
+                    "SELECT name, state, visible_at, coalesce(ended_at, left_at), evidence, sha256, kind FROM order_file
                      WHERE order_id = ?1 ORDER BY planned_at, copy",
                 )
                 .doing("list an order's files")?;
@@ -244,6 +246,7 @@ impl Ledger {
                     ended_at: row.get::<_, Option<i64>>(3)?.map(at_column),
                     evidence: row.get(4)?,
                     sha256: row.get(5)?,
+                    kind: row.get(6)?,
                 })
             });
             shown.and_then(Iterator::collect).doing("list an order's files")
@@ -273,7 +276,7 @@ pub(super) fn visible_in(
     let sql = "UPDATE order_file SET state = 'visible', visible_at = ?3 WHERE name = ?1 AND order_id = ?2";
     tx.execute(sql, params![name, order.0, micros(since)]).doing("note a published file")?;
     match purpose {
-        Purpose::Cancellation => Ok(()),
+        Purpose::Cancellation => corrections::cancellation_moved(tx, order, "cancellation written", name, now),
         Purpose::Order => {
             let sql = "UPDATE web_order SET copies = max(copies, ?2) WHERE id = ?1";
             tx.execute(sql, params![order.0, copy]).doing("count an order's files")?;
@@ -317,9 +320,18 @@ pub(crate) fn unproved_in(tx: &Transaction<'_>) -> Result<Vec<PublishedOrder>> {
 const OPEN: &str = "SELECT f.name, f.beside, f.kind, f.state, f.sha256, f.planned_at, f.visible_at, f.left_at, f.marks,
        f.order_id, o.number, f.copy, f.version, o.void FROM order_file f JOIN web_order o ON o.id = f.order_id";
 
-/// No later file of the same order was planned.
-const NEWEST: &str =
-    "NOT EXISTS (SELECT 1 FROM order_file g WHERE g.order_id = f.order_id AND g.kind = f.kind AND g.copy > f.copy)";
+/// No later file of the same order was planned. A cancellation takes back its own units, whatever follows it.
+const NEWEST: &str = "(f.kind = 'cancellation'
+       OR NOT EXISTS (SELECT 1 FROM order_file g WHERE g.order_id = f.order_id AND g.kind = f.kind AND g.copy > f.copy))";
+
+/// Cancellation files of an order that have not come to their end, oldest first.
+pub(super) fn open_cancellations(tx: &Transaction<'_>, order: &OrderId) -> Result<Vec<OpenFile>> {
+    let sql = format!(
+        "{OPEN} WHERE f.order_id = ?1 AND f.kind = '{CANCELLATION}'
+         AND f.state IN ('planned', 'staged', 'visible') ORDER BY f.copy"
+    );
+    grouped(tx, &sql, params![order.0])
+}
 
 /// Rows of one file that are equally far are one [`OpenFile`]; they must follow each other.
 fn grouped(tx: &Transaction<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Vec<OpenFile>> {

@@ -8,14 +8,14 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 
 use super::exports::to_json;
 use super::items::sku_column;
 use super::{Doing, Ledger, LedgerError, Result, at_column, micros};
 use crate::domain::item_map::PairChange;
-use crate::domain::{ItemMap, Sku};
+use crate::domain::{ItemMap, OrderId, Sku};
 
 /// A pair, and who said so.
 #[derive(Debug, Clone, Serialize)]
@@ -303,6 +303,32 @@ fn note_booked(tx: &Transaction<'_>, webs: &BTreeSet<Sku>, by: &str, now: Timest
         )
     };
     write().map(|files| files as u64).doing("note what is booked under new codes")
+}
+
+impl Ledger {
+    /// The first of these items that the till booked for the order under another code than it has now, and that code.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn booked_under_other_code<'s>(
+        &self,
+        order: &OrderId,
+        skus: impl Iterator<Item = &'s Sku>,
+    ) -> Result<Option<(Sku, Sku)>> {
+        let skus: Vec<&Sku> = skus.collect();
+        let doing = "see under which code an order is booked";
+        self.read(doing, |tx| {
+            let code = Names::of(tx)?.till_of("u.sku");
+            let sql = format!(
+                "SELECT u.sku, u.booked_as FROM order_file f
+                 JOIN order_file_units u ON u.name = f.name AND u.order_id = f.order_id
+                 WHERE f.order_id = ?1 AND f.kind = 'order' AND f.state IN ('staged', 'visible', 'left', 'taken')
+                   AND u.sku IN (SELECT value FROM json_each(?2)) AND u.booked_as IS NOT {code} LIMIT 1"
+            );
+            let row = |row: &Row<'_>| Ok((sku_column(row.get(0)?)?, sku_column(row.get(1)?)?));
+            tx.query_row(&sql, params![order.0, to_json(&skus)?], row).optional().doing(doing)
+        })
+    }
 }
 
 /// What became of a file also changes what is known of items whose code stands in it for another web SKU.

@@ -11,8 +11,9 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::merge::{self, Counting};
-use super::{Doing, Ledger, Result, admission, at_column, item_map, typed};
-use crate::domain::reconcile::{Acknowledged, Apart, Claim, Taken};
+use super::{Doing, Ledger, Result, admission, at_column, corrections, item_map, typed};
+use crate::domain::corrections::{Booked, Taken};
+use crate::domain::reconcile::{Acknowledged, Apart, Claim};
 use crate::domain::stock::Counted;
 use crate::domain::{AdmittedSnapshot, ExportId, ItemMap, OrderId, Quantity, Sku};
 
@@ -156,6 +157,7 @@ fn read_claims(
     codes: &ItemMap,
     facts: &mut HashMap<Sku, ItemFacts>,
 ) -> rusqlite::Result<()> {
+    let mut corrected = corrections::booked_besides(tx, wanted)?;
     // The newest file of an order is the one that tells whether the till has it.
     let mut found = tx.prepare_cached(
         "SELECT c.sku, c.order_id, o.number, c.to_take, c.reserved, c.shipped, o.before_our_time AS early, max(f.ended_at, coalesce(u.booked_at, f.ended_at)) AS ended_at, u.units, u.booked_as
@@ -176,13 +178,19 @@ fn read_claims(
             }
             Some(_) | None => None,
         };
+        let order = OrderId(row.get("order_id")?);
+        let mut booked = Booked::by_file(taken);
+        if let Some(besides) = corrected.remove(&(order.clone(), web.clone())) {
+            booked.out.extend(besides.out);
+            booked.back = besides.back;
+        }
         let claim = Claim {
-            order: OrderId(row.get("order_id")?),
+            order,
             number: row.get("number")?,
             to_take: typed(row, "to_take")?,
             reserved: typed(row, "reserved")?,
             shipped: typed(row, "shipped")?,
-            taken,
+            booked,
             before_our_time: row.get("early")?,
             apart,
         };
@@ -220,7 +228,7 @@ fn read_claims_of_others(
             to_take: units,
             reserved: Quantity::ZERO,
             shipped: Quantity::ZERO,
-            taken: ended_at.map(|at| Taken { units, at: at_column(at) }),
+            booked: Booked::by_file(ended_at.map(|at| Taken { units, at: at_column(at) })),
             before_our_time: false,
             apart: Some(Apart::SoldAs(sku_column(row.get("sold_as")?)?)),
         };

@@ -3,7 +3,6 @@
 //! Promises: each is answered from an index that holds only the orders in question, so that a hundred thousand orders
 //! that are done with cost nothing.
 
-use jiff::Timestamp;
 use rusqlite::params;
 
 use super::orders::{JournalledOrder, OrderFilter, SELECT, json, rows};
@@ -16,9 +15,6 @@ const TO_PUBLISH: &str = "INDEXED BY web_order_to_publish
      ORDER BY placed_at, id LIMIT ?1";
 const TO_WITHDRAW: &str = "INDEXED BY web_order_to_withdraw
      WHERE void = 1 AND state IN ('received', 'published', 'failed', 'rejected')";
-const CANCELLED_AFTER_TAKEN: &str = "INDEXED BY web_order_cancelled_late
-     WHERE void = 1 AND state IN ('taken-unproved', 'consumed', 'acknowledged') AND changed_at > ?1
-     ORDER BY changed_at DESC, id LIMIT ?2";
 const BEFORE_START: &str = "FROM web_order INDEXED BY web_order_before_start
      WHERE state = 'received' AND void = 0 AND before_our_time = 1
      AND EXISTS (SELECT 1 FROM order_claim c WHERE c.order_id = web_order.id AND c.reserved <> '0')
@@ -60,16 +56,6 @@ impl Ledger {
         self.read("list orders to withdraw", |tx| rows(tx, &format!("{SELECT} {TO_WITHDRAW}"), params![]))
     }
 
-    /// Orders that the till took and of which nothing is left to book, changed after then; the latest first.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or a damaged row.
-    pub fn orders_cancelled_after_taken(&self, after: Timestamp, limit: u32) -> Result<Vec<JournalledOrder>> {
-        self.read("list orders cancelled after the till took them", |tx| {
-            rows(tx, &format!("{SELECT} {CANCELLED_AFTER_TAKEN}"), params![micros(after), limit])
-        })
-    }
-
     /// Open orders from before the agent's time: how many, and the numbers of the oldest.
     ///
     /// # Errors
@@ -99,7 +85,6 @@ mod tests {
         for (sql, index) in [
             (format!("{SELECT} {TO_PUBLISH}"), "web_order_to_publish"),
             (format!("{SELECT} {TO_WITHDRAW}"), "web_order_to_withdraw"),
-            (format!("{SELECT} {CANCELLED_AFTER_TAKEN}"), "web_order_cancelled_late"),
             (format!("SELECT number {BEFORE_START}"), "web_order_before_start"),
             (format!("{SELECT} {OF_STATES}"), "web_order_by_state"),
         ] {

@@ -155,8 +155,11 @@ impl Ledger {
     /// A failure of SQLite, or an order in another state.
     pub fn order_unwritable(&self, id: &OrderId, why: &str, now: Timestamp) -> Result<()> {
         self.transact("note an order that cannot be written", |tx| {
-            tx.execute("UPDATE order_file SET state = 'planned' WHERE order_id = ?1 AND state = 'staged'", [&id.0])
-                .doing("note an order that cannot be written")?;
+            tx.execute(
+                "UPDATE order_file SET state = 'planned' WHERE order_id = ?1 AND kind = 'order' AND state = 'staged'",
+                [&id.0],
+            )
+            .doing("note an order that cannot be written")?;
             move_order(tx, id, OrderEvent::Unwritable, Some(why), AGENT, now)
         })
     }
@@ -318,6 +321,13 @@ fn write_claims(tx: &Transaction<'_>, order: &WebOrder) -> rusqlite::Result<()> 
     for (sku, [to_take, reserved, shipped]) in claims {
         insert.execute(params![sku, order.id.0, to_take.to_string(), reserved.to_string(), shipped.to_string()])?;
     }
+    // What the till has of it stays in view, also where the store no longer lists it.
+    tx.prepare_cached(
+        "INSERT INTO order_claim (sku, order_id, to_take, reserved, shipped)
+         SELECT DISTINCT u.sku, ?1, '0', '0', '0' FROM order_file f JOIN order_file_units u ON u.name = f.name AND u.order_id = ?1
+         WHERE f.order_id = ?1 AND u.sku NOT IN (SELECT value FROM json_each(?2)) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![order.id.0, json(&order.lines.iter().map(|line| line.sku.as_str()).collect::<Vec<_>>())])?;
     Ok(())
 }
 

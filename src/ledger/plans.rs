@@ -65,16 +65,18 @@ impl Ledger {
     /// # Errors
     /// A failure of SQLite.
     pub fn file_planned(&self, plan: &Plan<'_>, now: Timestamp) -> Result<bool> {
-        let Plan { purpose, file, .. } = *plan;
-        self.transact("plan an order file", |tx| {
-            if !has_present_codes(tx, plan)? {
-                return Ok(false);
-            }
-            refuse_foreign_number(tx, file, purpose)?;
-            plan_in(tx, plan, now).doing("plan an order file")?;
-            Ok(true)
-        })
+        self.transact("plan an order file", |tx| file_planned_in(tx, plan, now))
     }
+}
+
+/// [`Ledger::file_planned`] within a transaction.
+pub(super) fn file_planned_in(tx: &Transaction<'_>, plan: &Plan<'_>, now: Timestamp) -> Result<bool> {
+    if !has_present_codes(tx, plan)? {
+        return Ok(false);
+    }
+    refuse_foreign_number(tx, plan.file, plan.purpose)?;
+    plan_in(tx, plan, now).doing("plan an order file")?;
+    Ok(true)
 }
 
 impl Ledger {

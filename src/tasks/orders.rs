@@ -3,19 +3,21 @@
 //! Promises: a file is journalled before it is staged and staged before it is revealed, so that no crash can make the
 //! till see an order twice or half; what was revealed is never written again; a look that failed concludes nothing.
 
+mod changes;
 mod compare;
 mod observe;
 mod publish;
 mod report;
+pub mod task_words;
 pub mod till_codes;
 mod withdraw;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use changes::{ORDER_CANCELLED_AFTER_TAKEN, ORDER_CHANGED_AFTER_TAKEN, ORDER_REFUNDED};
 pub use compare::{ORDER_FILE_CHANGED, STAGING_LEFTOVERS};
 pub use report::{
-    IMPORT_FOLDER, ITEM_UNKNOWN_TO_TILL, ORDER_CANCELLED_AFTER_TAKEN, ORDER_FAILED, ORDER_NOT_TAKEN, ORDER_REJECTED,
-    ORDERS_BEFORE_START,
+    IMPORT_FOLDER, ITEM_UNKNOWN_TO_TILL, ORDER_FAILED, ORDER_NOT_TAKEN, ORDER_REJECTED, ORDERS_BEFORE_START,
 };
 
 use async_trait::async_trait;
@@ -42,6 +44,8 @@ pub struct Figures {
     pub rejected: u64,
     /// Orders taken back before the till took them.
     pub withdrawn: u64,
+    /// Cancellation files made visible to the till.
+    pub cancellations: u64,
     /// Orders that cannot be written.
     pub failed: u64,
 }
@@ -108,6 +112,7 @@ impl Orders {
         if trouble.is_none() {
             trouble = self.publish(figures)?.err();
         }
+        trouble = trouble.or(self.correct(figures)?.err());
         trouble = trouble.or(self.observe(tracker, figures)?.err());
         trouble = trouble.or(self.look_for_late_refusals(figures)?.err());
         Ok(trouble.map_or(Ok(()), Err))

@@ -163,6 +163,29 @@ impl MagentoBooks {
         Ok(true)
     }
 
+    /// Takes a cancellation back, as extensions for that do; Magento itself cannot.
+    ///
+    /// # Errors
+    /// When there is no such order.
+    pub fn reinstate(&mut self, id: i64) -> Result<(), Refusal> {
+        let now = self.now();
+        let order = self.order_mut(id)?;
+        let mut taken = Vec::new();
+        for row in &mut order.rows {
+            taken.extend(moves_of(row, row.cancelled));
+            row.cancelled = Quantity::ZERO;
+        }
+        (order.state, order.status, order.updated) = (State::New, State::New.status().into(), now);
+        for (sku, units) in taken.into_iter().filter(|(_, units)| units.is_positive()) {
+            match self.mode {
+                Mode::Msi => self.reserve(&sku, -units, id),
+                Mode::Legacy => self.shift_legacy(&sku, -units),
+            }
+            self.note(&sku, units, What::Placed(id));
+        }
+        Ok(())
+    }
+
     /// Puts an order on hold; no stock moves.
     ///
     /// # Errors

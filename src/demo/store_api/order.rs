@@ -261,6 +261,40 @@ impl StoreBooks {
         })
     }
 
+    /// Refunds some units of one article; `returned` is whether they are back on the shelf.
+    ///
+    /// # Errors
+    /// When there is no such order.
+    pub fn refund_some(&mut self, id: &str, sku: &str, units: Quantity, returned: bool) -> Result<(), Problem> {
+        self.change(id, Kind::Refunded, |order| {
+            for line in order.lines.iter_mut().filter(|line| line.sku == sku) {
+                line.refunded = (line.refunded + units).min(line.ordered - line.cancelled);
+                line.returned = if returned { (line.returned + units).min(line.refunded) } else { line.returned };
+            }
+        })
+    }
+
+    /// Takes a cancellation back.
+    ///
+    /// # Errors
+    /// When there is no such order.
+    pub fn reinstate(&mut self, id: &str) -> Result<(), Problem> {
+        self.change(id, Kind::Changed, |order| {
+            order.status = "paid";
+            order.lines.iter_mut().for_each(|line| line.cancelled = Quantity::ZERO);
+        })
+    }
+
+    /// Changes how many units of one article are ordered.
+    ///
+    /// # Errors
+    /// When there is no such order.
+    pub fn edit(&mut self, id: &str, sku: &str, units: Quantity) -> Result<(), Problem> {
+        self.change(id, Kind::Changed, |order| {
+            order.lines.iter_mut().filter(|line| line.sku == sku).for_each(|line| line.ordered = units);
+        })
+    }
+
     /// The customer's money came.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::tasks::chain;
 impl Orders {
     /// Brings files that a crash left half-way to where they can be seen, or away where their orders changed since.
     pub(super) fn resume(&self, figures: &mut Figures) -> Attempt {
-        for file in self.shop.ledger.open_files()? {
+        for file in self.shop.ledger.open_files()?.into_iter().filter(|file| file.purpose == Purpose::Order) {
             match file.state {
                 FileState::Staged => match go_on(self.resume_one(&file, figures))? {
                     None | Some(Ok(())) => {}
@@ -220,7 +220,7 @@ impl Orders {
     }
 
     /// From staging to where the till looks; the ledger follows.
-    fn reveal(&self, file: &OpenFile) -> Attempt {
+    pub(super) fn reveal(&self, file: &OpenFile) -> Attempt {
         let before = self.shop.clock.now();
         let since = match self.shop.epos.reveal(&file.names) {
             Ok(Revealed::Now | Revealed::Already) => before,

@@ -2,9 +2,10 @@
 //!
 //! Promises: each condition is worked out anew from the ledger, so that it ends by itself when its cause does.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Orders;
+use super::changes::{ORDER_CANCELLED_AFTER_TAKEN, ORDER_CHANGED_AFTER_TAKEN, ORDER_REFUNDED};
 use crate::domain::OrderState;
 use crate::domain::stock::in_words;
 use crate::ledger::Result;
@@ -24,24 +25,22 @@ pub const ORDER_FAILED: &str = "order_failed";
 pub const IMPORT_FOLDER: &str = "import_folder";
 /// Condition: an order has an item that the till's export does not mention.
 pub const ITEM_UNKNOWN_TO_TILL: &str = "item_unknown_to_till";
-/// Condition: an order was cancelled in the web store after the till had taken it.
-pub const ORDER_CANCELLED_AFTER_TAKEN: &str = "order_cancelled_after_taken";
 /// Condition: open orders from before the agent's time, which are not written for the till on their own.
 pub const ORDERS_BEFORE_START: &str = "orders_before_start";
-/// How long a cancellation that the till cannot know of is shown.
-const CANCELLATION_SHOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Conditions of one kind at most.
-const MOST_SHOWN: u32 = 50;
+pub(super) const MOST_SHOWN: u32 = 50;
 /// Numbers of orders in one text.
 const NUMBERS_SHOWN: u32 = 5;
 
 /// What `report` works out anew each time, the folder apart.
-const CODES: [&str; 6] = [
+const CODES: [&str; 8] = [
     ORDER_NOT_TAKEN,
     ORDER_FAILED,
     ORDER_REJECTED,
     ITEM_UNKNOWN_TO_TILL,
     ORDER_CANCELLED_AFTER_TAKEN,
+    ORDER_CHANGED_AFTER_TAKEN,
+    ORDER_REFUNDED,
     ORDERS_BEFORE_START,
 ];
 
@@ -58,16 +57,10 @@ impl Orders {
             troubles.extend(self.shop.ledger.orders(&filter)?.iter().map(|order| stuck_trouble(order, code)));
         }
         troubles.extend(self.shop.ledger.items_unknown_to_till(20)?.iter().map(unknown_trouble));
-        troubles.extend(self.cancelled_after_taken()?);
+        troubles.extend(self.changes_troubles()?);
         troubles.extend(self.before_start()?);
         self.shop.conditions(&CODES, &troubles);
         Ok(())
-    }
-
-    fn cancelled_after_taken(&self) -> Result<Vec<Trouble>> {
-        let after = self.shop.clock.now() - CANCELLATION_SHOWN;
-        let orders = self.shop.ledger.orders_cancelled_after_taken(after, MOST_SHOWN)?;
-        Ok(orders.iter().map(cancelled_trouble).collect())
     }
 
     fn before_start(&self) -> Result<Option<Trouble>> {
@@ -144,21 +137,6 @@ fn folder_trouble(error: &EposError) -> Trouble {
         severity: Severity::Error,
         text: chain(error),
         remedy: "Orders wait in the agent and nothing is lost. Make the folder reachable and writable for the agent's user; tillbridge check shows what is missing.".into(),
-    }
-}
-
-fn cancelled_trouble(order: &JournalledOrder) -> Trouble {
-    let number = &order.order.number;
-    Trouble {
-        code: ORDER_CANCELLED_AFTER_TAKEN,
-        subject: number.clone(),
-        severity: Severity::Warning,
-        text: format!(
-            "order {number} was cancelled in the web store, and the till has taken it; the till does not know of the cancellation"
-        ),
-        remedy: format!(
-            "Book the return of order {number} in the till, unless that is done already. This is shown for 7 days."
-        ),
     }
 }
 

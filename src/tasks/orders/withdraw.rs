@@ -31,7 +31,8 @@ impl Orders {
     /// Takes back what the store cancelled or changed, unless the till was faster.
     pub(super) fn withdraw(&self, figures: &mut Figures) -> Attempt {
         let cancelled = self.shop.ledger.orders_to_withdraw()?;
-        let open = self.shop.ledger.open_files()?;
+        let mut open = self.shop.ledger.open_files()?;
+        open.retain(|file| file.purpose == Purpose::Order);
         let mut dealt_with = BTreeSet::new();
         for order in &cancelled {
             let file = open.iter().find(|file| file.orders.iter().any(|one| one.id == order.order.id));
