@@ -413,3 +413,10 @@ pub struct EposError {
     #[source]
     pub source: Option<std::io::Error>,
 }
+
+impl EposError {
+    /// Does another program hold the file? Then it concerns this one file and no other.
+    pub fn is_held(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.kind() == std::io::ErrorKind::ResourceBusy)
+    }
+}
