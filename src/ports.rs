@@ -6,9 +6,11 @@
 use jiff::Timestamp;
 
 mod epos;
+mod folders;
 mod store;
 
 pub use epos::*;
+pub use folders::*;
 pub use store::*;
 
 /// Wall-clock time.

@@ -4,13 +4,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::folders::{Pace, Unsettled};
 use crate::domain::retry::FailureClass;
 use crate::domain::stock::{Scope, Sequence, Timing};
 use crate::domain::{Quantity, Sku, WebOrder};
@@ -100,25 +100,6 @@ pub trait Epos: Send + Sync {
     fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError>;
 }
 
-/// How often the till's folders are looked at, and how much has to stand still for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// Between two looks while something is awaited.
-    pub sweep_awaiting: Duration,
-    /// Between two looks else.
-    pub sweep_idle: Duration,
-    /// Equal looks before an export counts as whole.
-    pub settle_looks: u32,
-    /// Between two of those looks at least.
-    pub settle_every: Duration,
-    /// Least age of an export by our own clock.
-    pub settle_age: Duration,
-    /// Successful looks in which an order file must be gone.
-    pub order_gone_looks: u32,
-    /// Between two of those looks at least.
-    pub order_gone_every: Duration,
-}
-
 /// Takes one row of an export.
 pub type RowSink<'a> = dyn FnMut(&ExportRow<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
 
@@ -155,28 +136,6 @@ pub struct ExportLook {
     pub unsettled: Vec<Unsettled>,
     /// Exports that were read and should be deleted, and cannot be, with the reason to show.
     pub undeleted: Vec<(String, String)>,
-}
-
-/// A file of the export folder that cannot be read yet, or not at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsettled {
-    /// Its name, without folder; as far as it is text.
-    pub name: String,
-    /// The reason to show.
-    pub reason: String,
-    /// What keeps it.
-    pub cause: Cause,
-}
-
-/// What keeps a file from being read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// It changes, is empty, or waits for the file beside it: the till may be at work.
-    Unfinished,
-    /// It cannot be opened: another program has it, or the agent has no right to read it.
-    Held,
-    /// It is nothing that is ever read: a link, a folder, a name that is no text.
-    Unfit,
 }
 
 /// A file that has stopped changing.
