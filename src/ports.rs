@@ -6,10 +6,12 @@
 use jiff::Timestamp;
 
 mod epos;
+mod folders;
 mod order_files;
 mod store;
 
 pub use epos::*;
+pub use folders::*;
 pub use order_files::*;
 pub use store::*;
 

@@ -417,6 +417,39 @@ async fn an_order_that_is_reinstated_while_its_cancellation_waits_takes_the_file
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_that_is_taken_away_again_is_not_believed_to_be_booked_wherever_the_agent_dies() {
+    for step in [Step::BeforeWithdraw, Step::Withdrawn(1), Step::AfterWithdraw] {
+        for till_is_quick in [false, true] {
+            let told = format!("died at {step:?}, till quick: {till_is_quick}");
+            let mut shop = magento(Mode::Legacy, true).await;
+            let order = taken(&mut shop, 2).await;
+            shop.cancel(&order);
+            heard(&mut shop).await;
+            shop.pass_time(1);
+            shop.magento.with(|books| books.reinstate(order.entity_id)).unwrap();
+            shop.pull().await;
+            shop.agent().epos.die_at(step);
+            shop.write_orders();
+            if till_is_quick {
+                shop.till.import_all().unwrap();
+            }
+            let is_booked = shop.till.units("1001") == 10.into();
+            assert_eq!(is_booked, till_is_quick && step == Step::BeforeWithdraw, "{told}");
+            shop.die_and_restart();
+            shop.look_at_orders();
+            assert_eq!((waiting(&shop).len(), has_task(&shop)), (0, is_booked), "{told}");
+            sells_at_most(&mut shop, "after.csv", 8).await;
+            if is_booked {
+                shop.till.sell("1001", 2.into());
+                done(&shop, &order.increment_id).unwrap();
+                sells_at_most(&mut shop, "booked.csv", 8).await;
+            }
+            assert_eq!(sells_at_most(&mut shop, "rest.csv", 8).await, 8.into(), "{told}");
+        }
+    }
+}
+
 /// Ordered, taken, cancelled, taken back, reinstated: the teapots are sold once.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_back_and_is_wanted_again_is_not_sold_twice() {

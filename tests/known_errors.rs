@@ -385,6 +385,21 @@ async fn an_export_that_another_program_holds_is_named_after_ten_minutes_and_rea
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_held_when_it_is_copied_waits_like_one_that_cannot_be_opened_at_all() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.agent().epos.hold_export_when_copied(Some("second.csv"));
+    shop.put_export("second.csv", b"SKU,Qty\n1001,9\n1002,20\n");
+    assert!(!shop.conditions().contains(&"export_not_copied".to_owned()), "there is room, and every right");
+    shop.pass_time(601);
+    shop.agent().stock.reconcile().unwrap();
+    says(&shop.condition_text("file_held"), &["second.csv", "cannot be opened since"]);
+    shop.agent().epos.hold_export_when_copied(None);
+    shop.look();
+    assert!(!shop.conditions().contains(&"file_held".to_owned()));
+    assert_eq!(shop.ledger().last_export().unwrap().unwrap().name, "second.csv");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_export_with_a_header_and_no_rows_is_quarantined_with_its_reason() {
     let mut shop = TestShop::in_business(Mode::Msi).await;
     shop.put_export("header_only.csv", b"SKU,Description,Qty\r\n");

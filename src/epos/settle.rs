@@ -24,10 +24,11 @@ const RESTS_AFTER: SignedDuration = SignedDuration::from_hours(24);
 const RESTING_PER_SWEEP: usize = 2_000;
 
 /// What is seen of a file through an open handle.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Observation {
     pub(super) bytes: u64,
     pub(super) modified: Option<Timestamp>,
+    /// `None` on a share, where it says nothing.
     pub(super) id: Option<FileId>,
     /// The file beside it that proves it whole. Few have one, and there may be 100,000 files.
     pub(super) companion: Option<Box<Companion>>,
@@ -36,7 +37,14 @@ pub(super) struct Observation {
 impl Observation {
     /// Is the file itself the same, whatever lies beside it?
     pub(super) fn is_same_file(&self, other: &Self) -> bool {
-        (self.bytes, self.modified, self.id) == (other.bytes, other.modified, other.id)
+        // A folder may count as a share for a while; its files are no others for that.
+        let is_other = self.id.zip(other.id).is_some_and(|(own, other)| own != other);
+        (self.bytes, self.modified) == (other.bytes, other.modified) && !is_other
+    }
+
+    /// The same file, with the same beside it?
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.is_same_file(other) && self.companion == other.companion
     }
 }
 
@@ -54,7 +62,9 @@ impl Seen {
     fn is_news(&self, known: Option<&Watched>) -> bool {
         match (self, known) {
             (_, None) => true,
-            (Self::Observed(seen), Some(known)) => known.observation.as_ref().is_some_and(|before| before != seen),
+            (Self::Observed(seen), Some(known)) => {
+                known.observation.as_ref().is_some_and(|before| !before.is_same(seen))
+            }
             (Self::Resting | Self::Unreadable(..), Some(_)) => false,
         }
     }
@@ -131,7 +141,7 @@ impl SettleTracker {
 
     /// Is this file settled with exactly this observation? Then it need not be opened again.
     pub(super) fn is_settled_as(&self, name: &str, observation: &Observation) -> bool {
-        self.files.get(name).is_some_and(|file| file.settled && file.observation.as_ref() == Some(observation))
+        self.files.get(name).is_some_and(|file| file.settled && file.shows(observation))
     }
 
     /// Did the last look find another folder than the one before it?
@@ -232,7 +242,9 @@ impl SettleTracker {
     ) -> Watched {
         let rewritten = known.as_ref().is_some_and(|known| known.settled || known.rewritten);
         let (last_absent, first_seen) = match known {
-            Some(known) if known.observation.as_ref() == Some(&observation) => return known.seen_again(rules, now),
+            Some(known) if known.shows(&observation) => {
+                return Watched { observation: Some(observation), ..known }.seen_again(rules, now);
+            }
             // Only what lies beside it has changed: its own content is as old as it was.
             Some(known) if known.observation.as_ref().is_some_and(|seen| seen.is_same_file(&observation)) => {
                 (known.last_absent, known.first_seen)
@@ -283,6 +295,10 @@ impl SettleTracker {
 }
 
 impl Watched {
+    fn shows(&self, observation: &Observation) -> bool {
+        self.observation.as_ref().is_some_and(|known| known.is_same(observation))
+    }
+
     fn seen_again(mut self, rules: &SettleRules, now: Timestamp) -> Self {
         if now.duration_since(self.last_present) > LONGEST_BETWEEN_LOOKS {
             (self.looks, self.still_since) = (0, now);
@@ -524,6 +540,28 @@ mod tests {
         assert_eq!(turns["stock.csv"], MANY / RESTING_PER_SWEEP + 1, "a name that is used again is always looked at");
         assert!(!tracker.may_rest("0.csv", Some(8), at(long_after + 50)), "another file has taken its name");
         assert!(!tracker.may_rest("new_1.csv", Some(9), at(long_after + 50)));
+    }
+
+    #[test]
+    fn a_folder_that_counts_as_a_share_for_a_while_makes_no_settled_file_another_one() {
+        let numberless = || match of(5) {
+            Seen::Observed(seen) => Seen::Observed(Observation { id: None, ..seen }),
+            other => other,
+        };
+        let renumbered = || match of(5) {
+            Seen::Observed(seen) => Seen::Observed(Observation { id: Some(FileId { volume: 1, number: 8 }), ..seen }),
+            other => other,
+        };
+        let mut tracker = SettleTracker::default();
+        look(&mut tracker, &[("a", of(5))], 0);
+        let settled = look(&mut tracker, &[("a", of(5))], 10).settled;
+        tracker.set_aside(&settled[0]);
+        for (now, seen) in [(20, numberless()), (30, of(5))] {
+            let found = look(&mut tracker, &[("a", seen)], now);
+            assert!(found.settled.is_empty() && found.unsettled.is_empty() && !tracker.has_changed(), "{found:?}");
+        }
+        look(&mut tracker, &[("a", renumbered())], 40);
+        assert!(tracker.has_changed(), "a number that is told counts again");
     }
 
     #[test]

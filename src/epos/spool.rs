@@ -127,7 +127,7 @@ impl Spool {
         let open = observation(&file.metadata().map_err(cannot("look at the export"))?, kind, None);
         let named = fs::symlink_metadata(&path).map(|metadata| observation(&metadata, kind, None));
         let named = named.map_err(cannot("find the export again after copying"))?;
-        if open != before || named != before || copied != before.bytes {
+        if !open.is_same(&before) || !named.is_same(&before) || copied != before.bytes {
             return Err(for_now(format!("{shown} changed while it was copied; it will be looked at again")));
         }
         Ok(hex(&hash.finalize()))

@@ -11,6 +11,7 @@ use jiff::civil::DateTime;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::folders::{Pace, Unsettled};
 use super::order_files::{
     Awaited, Earlier, FileNames, Marks, OrderFile, Purpose, Revealed, Sighting, ToWrite, Withdrawal,
 };
@@ -157,25 +158,6 @@ pub trait Epos: Send + Sync {
     fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError>;
 }
 
-/// How often the till's folders are looked at, and how much has to stand still for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// Between two looks while something is awaited.
-    pub sweep_awaiting: Duration,
-    /// Between two looks else.
-    pub sweep_idle: Duration,
-    /// Equal looks before an export counts as whole.
-    pub settle_looks: u32,
-    /// Between two of those looks at least.
-    pub settle_every: Duration,
-    /// Least age of an export by our own clock.
-    pub settle_age: Duration,
-    /// Successful looks in which an order file must be gone.
-    pub order_gone_looks: u32,
-    /// Between two of those looks at least.
-    pub order_gone_every: Duration,
-}
-
 /// Takes one row of an export.
 pub type RowSink<'a> = dyn FnMut(&ExportRow<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
 
@@ -212,28 +194,6 @@ pub struct ExportLook {
     pub unsettled: Vec<Unsettled>,
     /// Exports that were read and should be deleted, and cannot be, with the reason to show.
     pub undeleted: Vec<(String, String)>,
-}
-
-/// A file of the export folder that cannot be read yet, or not at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsettled {
-    /// Its name, without folder; as far as it is text.
-    pub name: String,
-    /// The reason to show.
-    pub reason: String,
-    /// What keeps it.
-    pub cause: Cause,
-}
-
-/// What keeps a file from being read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// It changes, is empty, or waits for the file beside it: the till may be at work.
-    Unfinished,
-    /// It cannot be opened: another program has it, or the agent has no right to read it.
-    Held,
-    /// It is nothing that is ever read: a link, a folder, a name that is no text.
-    Unfit,
 }
 
 /// A file that has stopped changing.
@@ -412,4 +372,11 @@ pub struct EposError {
     /// The cause.
     #[source]
     pub source: Option<std::io::Error>,
+}
+
+impl EposError {
+    /// Does another program hold the file? Then it concerns this one file and no other.
+    pub fn is_held(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.kind() == std::io::ErrorKind::ResourceBusy)
+    }
 }

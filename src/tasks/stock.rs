@@ -113,7 +113,7 @@ impl Stock {
     pub fn reconcile(&self) -> Result<Duration> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.shop.clock.now();
-        let look = match self.shop.epos.look_for_exports(now) {
+        let mut look = match self.shop.epos.look_for_exports(now) {
             Ok(look) => look,
             Err(error) => {
                 self.folder_failed(&error);
@@ -122,12 +122,19 @@ impl Stock {
         };
         let pace = self.shop.epos.pace();
         self.shop.conditions(&[EXPORT_FOLDER], &[]);
-        self.report_unsettled(&mut memory, &look, now);
         self.report_undeleted(&look.undeleted);
         let mut uncopied = Vec::new();
         for export in self.newcomers(&look)? {
-            uncopied.extend(self.take_in(&export)?.err());
+            match self.take_in(&export)? {
+                Ok(()) => {}
+                // Stood still, and cannot be opened now: it waits like one that never could.
+                Err(error) if error.is_held() => {
+                    look.unsettled.push(Unsettled { name: export.name, reason: chain(&error), cause: Cause::Held });
+                }
+                Err(error) => uncopied.push(error),
+            }
         }
+        self.report_unsettled(&mut memory, &look, now);
         self.report_uncopied(&uncopied);
         self.note_look(&mut memory, now)?;
         let held = self.ask_gate()?;

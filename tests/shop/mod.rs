@@ -64,6 +64,7 @@ pub(crate) struct MortalEpos {
     is_dead: AtomicBool,
     full: AtomicBool,
     held: Mutex<Option<String>>,
+    held_later: Mutex<Option<String>>,
 }
 
 impl MortalEpos {
@@ -84,6 +85,11 @@ impl MortalEpos {
     /// From now on another program has this export open, and shares it with nobody; `None`: it is free again.
     pub(crate) fn hold_export(&self, name: Option<&str>) {
         *self.held.lock().unwrap() = name.map(str::to_owned);
+    }
+
+    /// The same, but it can still be looked at, and not be copied.
+    pub(crate) fn hold_export_when_copied(&self, name: Option<&str>) {
+        *self.held_later.lock().unwrap() = name.map(str::to_owned);
     }
 
     fn room_for(&self, what: &str) -> Result<(), EposError> {
@@ -162,6 +168,11 @@ impl Epos for MortalEpos {
     }
     fn take(&self, export: &SettledExport) -> Result<SpooledExport, EposError> {
         self.room_for(&export.name)?;
+        if self.held_later.lock().unwrap().as_ref() == Some(&export.name) {
+            let class = tillbridge::domain::retry::FailureClass::Transient;
+            let source = std::io::Error::from(std::io::ErrorKind::ResourceBusy);
+            return Err(EposError { what: format!("cannot open {}", export.name), class, source: Some(source) });
+        }
         self.inner.take(export)
     }
     fn read(&self, spooled: &Path, name: &str, sink: &mut RowSink<'_>) -> Result<ReadSummary, ReadError> {
@@ -404,6 +415,7 @@ impl TestShop {
             full: AtomicBool::new(false),
             held: Mutex::default(),
             is_dead: AtomicBool::new(false),
+            held_later: Mutex::default(),
         });
         let store = central::connect(&self.config.store).unwrap();
         let settings = self.config.tasks(self.clock.now());

@@ -48,7 +48,11 @@ impl Orders {
             let done = match self.shop.ledger.compare_order(id, &by, self.shop.clock.now())? {
                 Step::Nothing => return Ok(Ok(())),
                 Step::Write(wanted) => self.write_cancellation(&wanted, figures)?,
-                Step::Reveal(file) => self.reveal_cancellation(&file, figures)?,
+                Step::Reveal(file) => match self.shop.epos.is_spoilt(&file.names.name, &file.sha256) {
+                    Ok(false) => self.reveal_cancellation(&file, figures)?,
+                    Ok(true) => self.take_away(&file)?.map(|_| ()),
+                    Err(error) => Err(error),
+                },
                 Step::TakeAway(file) => match self.take_away(&file)? {
                     // The till was faster; what it did with it shows later.
                     Ok(false) => return Ok(Ok(())),
@@ -83,7 +87,12 @@ impl Orders {
         }
         let earlier = match self.shop.epos.compare(&file) {
             Ok(earlier) => earlier,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => {
+                if error.class == FailureClass::Permanent {
+                    ledger.number_spent(&file)?;
+                }
+                return Ok(Err(error));
+            }
         };
         let plan = Plan {
             purpose: Purpose::Cancellation,
@@ -123,8 +132,8 @@ impl Orders {
         let now = self.shop.clock.now();
         match file.state {
             // It was never revealed, whether it lies in staging or not.
-            FileState::Planned => match self.shop.epos.unstage(&file.names) {
-                Ok(_) => self.shop.ledger.file_unstaged(file, now)?,
+            FileState::Planned => match self.shop.epos.discard(&file.names) {
+                Ok(()) => self.shop.ledger.file_unstaged(file, now)?,
                 Err(error) => return Ok(Err(error)),
             },
             FileState::Staged => match self.shop.epos.unstage(&file.names) {
@@ -133,10 +142,21 @@ impl Orders {
                 Ok(false) => self.shop.ledger.file_visible(file, file.planned_at, now)?,
                 Err(error) => return Ok(Err(error)),
             },
+            FileState::Visible if self.is_strange(&file.names.name) => return Ok(Ok(false)),
             FileState::Visible => match self.shop.epos.withdraw(&file.names) {
-                Ok(Withdrawal::Withdrawn) => self.shop.ledger.file_withdrawn(file, now)?,
+                Ok(Withdrawal::Withdrawn) => {
+                    let noted = self.shop.ledger.file_withdrawn(file, now);
+                    if noted.is_err() {
+                        // Whatever the store says next: the agent took it away, not the till.
+                        self.compare_again();
+                    }
+                    noted?;
+                }
                 Ok(Withdrawal::Gone) => return Ok(Ok(false)),
-                Err(error) => return Ok(Err(error)),
+                Err(error) => {
+                    self.compare_again();
+                    return Ok(Err(error));
+                }
             },
             FileState::Left | FileState::Taken => return Ok(Ok(false)),
         }
