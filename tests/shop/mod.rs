@@ -401,9 +401,9 @@ impl TestShop {
         let epos = Arc::new(MortalEpos {
             inner,
             dies: Mutex::new(None),
+            is_dead: AtomicBool::new(false),
             full: AtomicBool::new(false),
             held: Mutex::default(),
-            is_dead: AtomicBool::new(false),
         });
         let store = central::connect(&self.config.store).unwrap();
         let settings = self.config.tasks(self.clock.now());
