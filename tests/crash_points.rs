@@ -59,13 +59,19 @@ enum Store {
     Cancels,
     Changes,
     Reinstates,
+    /// Not the store: a person wants the order written again.
+    AskedAgain,
 }
 
 fn describe(shop: &TestShop, number: &str, store: Store) {
+    if store == Store::AskedAgain {
+        shop.ledger().ask_for_order(number, true, "ann", shop.clock_now()).unwrap();
+        return;
+    }
     shop.edit(number, |order: &mut WebOrder| {
         let line = &mut order.lines[0];
         match store {
-            Store::LeavesIt => {}
+            Store::LeavesIt | Store::AskedAgain => {}
             Store::Cancels => line.cancelled = line.ordered,
             Store::Changes => line.ordered = 3.into(),
             Store::Reinstates => line.cancelled = 0.into(),
@@ -201,9 +207,11 @@ impl Crashes {
             (Store::Cancels, Store::Reinstates),
             (Store::Changes, Store::LeavesIt),
             (Store::Changes, Store::Cancels),
+            (Store::AskedAgain, Store::LeavesIt),
+            (Store::AskedAgain, Store::Cancels),
         ] {
             let rewriting = [Step::BeforeCompare, Step::BeforeStage, Step::Revealed(1), Step::BeforeLook];
-            let is_rewritten = store == Store::Changes || self.shape == Shape::Batch;
+            let is_rewritten = store != Store::Cancels || self.shape == Shape::Batch;
             let steps = steps.iter().chain(rewriting.iter().filter(|_| is_rewritten));
             for step in steps.copied() {
                 for till_is_quick in [true, false] {

@@ -19,8 +19,12 @@ use sha2::{Digest, Sha256};
 use super::fault::{lasting, of_files, passing};
 use super::publish::{Importing, STAGED, WITHDRAWN, holds, looking, other_content};
 use super::settings::EposSettings;
+use super::sightings::key;
 use super::volume::{is_there, open_for_reading, remove_if_there};
 use crate::ports::{Earlier, EposError, FileNames, OrderFile, Role, hex};
+
+/// The till's folders, and how they are known again.
+type Till<'t> = (&'t EposSettings, &'t Importing);
 
 /// The names that were in the till's folders when the agent began.
 #[derive(Debug, Default)]
@@ -42,12 +46,12 @@ impl EarlierFiles {
     ) -> Result<Earlier, EposError> {
         importing.make_sure_of_folder_or_mark_it()?;
         let names = file.names();
-        if self.has(settings, &names, &file.name, &file.bytes)? {
+        if self.has((settings, importing), &names, &file.name, &file.bytes)? {
             importing.discard(&names)?;
             return Ok(Earlier::Same);
         }
         for lines in file.beside.iter().filter(|beside| beside.role == Role::Lines) {
-            if self.has(settings, &names, &lines.name, &lines.bytes)? {
+            if self.has((settings, importing), &names, &lines.name, &lines.bytes)? {
                 let (lines, main) = (&lines.name, &file.name);
                 return Err(lasting(format!(
                     "the lines {lines} of this order are in the till's folders already, and its file {main} is not; see in the till whether it has the order, and move the lines away if it has not. The order was not written"
@@ -68,7 +72,7 @@ impl EarlierFiles {
         names: &FileNames,
     ) -> Result<bool, EposError> {
         importing.make_sure_of_folder()?;
-        if !self.may_have(settings, &names.name)? {
+        if !self.may_have((settings, importing), &names.name)? {
             return Ok(false);
         }
         let staged = importing.in_staging(&names.name, STAGED);
@@ -76,7 +80,7 @@ impl EarlierFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             other => other.map_err(|error| looking(&staged, error))?,
         };
-        let is_had = self.has(settings, names, &names.name, &bytes)?;
+        let is_had = self.has((settings, importing), names, &names.name, &bytes)?;
         if is_had {
             importing.discard(names)?;
         }
@@ -84,16 +88,16 @@ impl EarlierFiles {
     }
 
     /// Does a folder have these bytes under this name?
-    fn has(&self, settings: &EposSettings, ours: &FileNames, name: &str, bytes: &[u8]) -> Result<bool, EposError> {
-        let waiting = settings.import_folder.join(name);
+    fn has(&self, till: Till<'_>, ours: &FileNames, name: &str, bytes: &[u8]) -> Result<bool, EposError> {
+        let waiting = till.0.import_folder.join(name);
         let mut found = Vec::new();
         if is_there(&waiting).map_err(|error| looking(&waiting, error))? {
             found.push(waiting);
         }
-        if self.may_have(settings, name)? {
+        if self.may_have(till, name)? {
             let is_meant = |other: &str| is_of(name, other) && !ours.beside.iter().any(|beside| beside.name == other);
-            for folder in folders(settings) {
-                let listed = names_in(folder, settings)?;
+            for folder in folders(till.0) {
+                let listed = names_in(folder, till)?;
                 found.extend(listed.iter().filter(|other| is_meant(other)).map(|other| folder.join(other)));
             }
         }
@@ -106,13 +110,13 @@ impl EarlierFiles {
     }
 
     /// May a file of this name have been there? Wrong only for a few names that are not.
-    fn may_have(&self, settings: &EposSettings, name: &str) -> Result<bool, EposError> {
+    fn may_have(&self, till: Till<'_>, name: &str) -> Result<bool, EposError> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let known = match names.take() {
             Some(known) => known,
-            None => listed(settings)?,
+            None => listed(till)?,
         };
-        let found = known.binary_search(&number_of(&name.to_lowercase())).is_ok();
+        let found = known.binary_search(&number_of(&key(name))).is_ok();
         *names = Some(known);
         Ok(found)
     }
@@ -123,11 +127,11 @@ fn folders(settings: &EposSettings) -> impl Iterator<Item = &Path> {
     std::iter::once(settings.import_folder.as_path()).chain(others.into_iter().filter_map(|folder| folder.as_deref()))
 }
 
-fn listed(settings: &EposSettings) -> Result<Vec<u64>, EposError> {
+fn listed(till: Till<'_>) -> Result<Vec<u64>, EposError> {
     let mut numbers = Vec::new();
-    for folder in folders(settings) {
-        for name in names_in(folder, settings)? {
-            let name = name.to_lowercase();
+    for folder in folders(till.0) {
+        for name in names_in(folder, till)? {
+            let name = key(&name);
             numbers.extend(name.match_indices('.').map(|(at, _)| number_of(&name[..at])));
             numbers.push(number_of(&name));
         }
@@ -137,7 +141,7 @@ fn listed(settings: &EposSettings) -> Result<Vec<u64>, EposError> {
     Ok(numbers)
 }
 
-fn names_in(folder: &Path, settings: &EposSettings) -> Result<Vec<String>, EposError> {
+fn names_in(folder: &Path, (settings, importing): Till<'_>) -> Result<Vec<String>, EposError> {
     let failed = |error| {
         let shown = folder.display();
         let what =
@@ -155,12 +159,16 @@ fn names_in(folder: &Path, settings: &EposSettings) -> Result<Vec<String>, EposE
     for entry in entries {
         names.extend(entry.map_err(failed)?.file_name().into_string());
     }
+    // Inside the import folder it is where that is.
+    if !folder.starts_with(&settings.import_folder) {
+        importing.places.make_sure_of(folder)?;
+    }
     Ok(names)
 }
 
 /// Is `other` this name, or this name with an ending behind it?
 fn is_of(name: &str, other: &str) -> bool {
-    let (name, other) = (name.to_lowercase(), other.to_lowercase());
+    let (name, other) = (key(name), key(other));
     other.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 

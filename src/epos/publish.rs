@@ -234,7 +234,10 @@ fn already_there(staged: &Path, target: &Path) -> Result<Revealed, EposError> {
 }
 
 fn have_same_bytes(staged: &Path, target: &Path) -> Result<bool, EposError> {
-    let bytes = fs::read(staged).map_err(|error| of_files(format!("cannot look at {}", staged.display()), error))?;
+    let mut bytes = Vec::new();
+    open_for_reading(staged)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(|error| of_files(format!("cannot look at {}", staged.display()), error))?;
     holds(target, &bytes)
 }
 

@@ -67,7 +67,7 @@ pub(super) fn refused(
 
 /// What stands for a name when names are compared: volumes change the case of letters, and take é for e with an accent
 /// of its own. In doubt a file is ours, and waits.
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     if name.is_ascii() {
         return name.to_ascii_lowercase();
     }

@@ -159,7 +159,7 @@ impl Importing {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.make_sure_of_folder()?;
                 // An earlier call had come that far.
-                is_there(&away).map_err(|error| looking(&away, error))
+                Ok(fs::symlink_metadata(&away).is_ok_and(|found| found.is_file()))
             }
             Err(error) => Err(held_by_till(name, error)),
         }

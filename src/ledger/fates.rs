@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
 use super::corrections::cancellation_moved;
-use super::files::{FileOrder, OpenFile, taken_back_in};
+use super::files::{FileOrder, OpenFile, move_if_it_fits, taken_back_in};
 use super::orders::{AGENT, move_order};
 use super::plans::give_number_back;
 use super::{Doing, Ledger, Result, acknowledgements, item_map, micros, outbox};
@@ -92,7 +92,7 @@ impl Ledger {
                     cancellation_moved(tx, &order.id, "cancellation taken back", &file.names.name, now)?;
                 } else if order.void {
                     let why = "cancelled in the web store before the till could see it";
-                    move_order(tx, &order.id, OrderEvent::Withdrawn, Some(why), AGENT, now)?;
+                    move_if_it_fits(tx, &order.id, OrderEvent::Withdrawn, why, now)?;
                 }
             }
             Ok(())
@@ -100,7 +100,7 @@ impl Ledger {
     }
 }
 
-fn end_file(
+pub(super) fn end_file(
     tx: &Transaction<'_>,
     file: &OpenFile,
     order: &FileOrder,

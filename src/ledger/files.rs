@@ -10,6 +10,7 @@ use rusqlite::{Row, Transaction, params};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use super::fates::end_file;
 use super::orders::{AGENT, move_order};
 use super::{Doing, Ledger, LedgerError, Result, at_column, corrections, micros};
 use crate::domain::OrderId;
@@ -149,10 +150,7 @@ impl Ledger {
         self.transact("end an older order file", |tx| {
             for order in &file.orders {
                 let evidence = "taken back, and written again on a person's word";
-                let sql = "UPDATE order_file SET state = 'withdrawn', ended_at = ?3, evidence = ?4
-                           WHERE name = ?1 AND order_id = ?2";
-                tx.execute(sql, params![file.names.name, order.id.0, micros(now), evidence])
-                    .doing("end an older order file")?;
+                end_file(tx, file, order, "withdrawn", now, evidence)?;
                 if order.id != *asked {
                     taken_back_in(tx, order, now)?;
                 }
@@ -296,7 +294,13 @@ pub(super) fn taken_back_in(tx: &Transaction<'_>, order: &FileOrder, now: Timest
 }
 
 /// One order of a file may be further than the others, or have been asked for again: it stays as it is.
-fn move_if_it_fits(tx: &Transaction<'_>, id: &OrderId, event: OrderEvent, why: &str, now: Timestamp) -> Result<()> {
+pub(super) fn move_if_it_fits(
+    tx: &Transaction<'_>,
+    id: &OrderId,
+    event: OrderEvent,
+    why: &str,
+    now: Timestamp,
+) -> Result<()> {
     match move_order(tx, id, event, Some(why), AGENT, now) {
         Err(LedgerError::NotPossible(_)) => Ok(()),
         other => other,

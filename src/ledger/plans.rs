@@ -81,13 +81,16 @@ pub(super) fn file_planned_in(tx: &Transaction<'_>, plan: &Plan<'_>, now: Timest
 
 impl Ledger {
     /// Journals a file that an earlier life of the agent wrote: the till has it or had it, and what becomes of it is to be
-    /// looked for.
+    /// looked for. False, and nothing noted: as [`Ledger::file_planned`].
     ///
     /// # Errors
     /// A failure of SQLite.
-    pub fn file_found(&self, plan: &Plan<'_>, now: Timestamp) -> Result<()> {
+    pub fn file_found(&self, plan: &Plan<'_>, now: Timestamp) -> Result<bool> {
         let Plan { purpose, file, .. } = *plan;
         self.transact("note an order file that was found", |tx| {
+            if !has_present_codes(tx, plan)? {
+                return Ok(false);
+            }
             refuse_foreign_number(tx, file, purpose)?;
             plan_in(tx, plan, now).doing("note an order file that was found")?;
             for written in &file.orders {
@@ -95,7 +98,7 @@ impl Ledger {
                 visible_in(tx, &file.name, purpose, (id, copy), now, now)?;
                 note(tx, id, "found in the till's folders", Some(&file.name), AGENT, now)?;
             }
-            Ok(())
+            Ok(true)
         })
     }
 

@@ -412,9 +412,9 @@ impl TestShop {
         let epos = Arc::new(MortalEpos {
             inner,
             dies: Mutex::new(None),
+            is_dead: AtomicBool::new(false),
             full: AtomicBool::new(false),
             held: Mutex::default(),
-            is_dead: AtomicBool::new(false),
             held_later: Mutex::default(),
         });
         let store = central::connect(&self.config.store).unwrap();

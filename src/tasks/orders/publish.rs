@@ -118,7 +118,8 @@ impl Orders {
         if most == 1 {
             return Ok(Ok(true));
         }
-        match till_codes::render(&self.shop.ledger, &*self.shop.epos, Purpose::Order, &[to_write(order)], 1)? {
+        let (ledger, epos) = (&self.shop.ledger, &*self.shop.epos);
+        match till_codes::render(ledger, epos, Purpose::Order, &[to_write(order)], 1)? {
             Ok(_) => Ok(Ok(true)),
             Err(error) if error.class == FailureClass::Permanent => {
                 go_on(self.give_up(&order.order.id, &error, figures))?;
@@ -131,8 +132,8 @@ impl Orders {
     fn publish_batch(&self, batch: &[JournalledOrder], figures: &mut Figures) -> Attempt {
         match go_on(self.publish_file(batch))? {
             None => Ok(Ok(())),
-            Some(Ok(())) => {
-                figures.published += batch.len() as u64;
+            Some(Ok(is_written)) => {
+                figures.published += if is_written { batch.len() as u64 } else { 0 };
                 Ok(Ok(()))
             }
             Some(Err(error)) if error.class == FailureClass::Permanent => {
@@ -145,12 +146,13 @@ impl Orders {
         }
     }
 
-    fn publish_file(&self, batch: &[JournalledOrder]) -> Attempt {
-        let Some(first) = batch.first() else { return Ok(Ok(())) };
+    /// False: a person has just given an item another code.
+    fn publish_file(&self, batch: &[JournalledOrder]) -> Result<std::result::Result<bool, EposError>> {
+        let Some(first) = batch.first() else { return Ok(Ok(false)) };
         let sequence = self.shop.ledger.file_sequence(Purpose::Order, &first.order.id, first.copies + 1)?;
         let to_write: Vec<ToWrite<'_>> = batch.iter().map(to_write).collect();
-        let ledger = &self.shop.ledger;
-        let (file, codes) = match till_codes::render(ledger, &*self.shop.epos, Purpose::Order, &to_write, sequence)? {
+        let (ledger, epos) = (&self.shop.ledger, &*self.shop.epos);
+        let (file, codes) = match till_codes::render(ledger, epos, Purpose::Order, &to_write, sequence)? {
             Ok(coded) => coded,
             Err(error) => return Ok(Err(error)),
         };
@@ -176,11 +178,11 @@ impl Orders {
     }
 
     /// Journalled, staged, revealed: each step is noted before the next.
-    fn write(&self, plan: &Plan<'_>) -> Attempt {
+    fn write(&self, plan: &Plan<'_>) -> Result<std::result::Result<bool, EposError>> {
         let file: &OrderFile = plan.file;
         if !self.shop.ledger.file_planned(plan, self.shop.clock.now())? {
-            // A person has just given an item another code: the next activation writes that one.
-            return Ok(Ok(()));
+            // The next activation writes the other code.
+            return Ok(Ok(false));
         }
         if let Err(error) = self.shop.epos.stage(file) {
             return Ok(Err(error));
@@ -190,7 +192,7 @@ impl Orders {
             let why = format!("the order file {} was journalled and is not there", file.name);
             return Err(LedgerError::NotPossible(why));
         };
-        self.reveal(&staged)
+        Ok(self.reveal(&staged)?.map(|()| true))
     }
 
     /// Before an order is written again on a person's word, its older file must not be there any more. `false`: the
