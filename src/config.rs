@@ -238,6 +238,12 @@ impl Config {
     fn resolve(&mut self, base: &Path) {
         let epos = &mut self.epos;
         let needed = [&mut self.agent.data_folder, &mut epos.export_folder, &mut epos.import_folder];
+        if let Some(report) = &mut epos.evidence.report {
+            report.folder = base.join(&report.folder);
+        }
+        if let Some(answer) = &mut epos.evidence.answer_file {
+            answer.folder = answer.folder.take().map(|folder| base.join(folder));
+        }
         let optional = [
             &mut epos.done_folder,
             &mut epos.rejects_folder,
@@ -298,6 +304,7 @@ impl Config {
             settle_every: self.epos.settle_every,
             order_gone_looks: self.epos.order_gone_looks,
             order_gone_every: self.epos.order_gone_every,
+            evidence: self.epos.evidence_rules(),
             warn_untaken_after: self.orders.warn_untaken_after,
             alarm_untaken_after: self.orders.alarm_untaken_after,
             gate: self.gate_rules(),

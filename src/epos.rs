@@ -18,6 +18,12 @@
 mod checks;
 mod comments;
 mod delimiter;
+mod evidence_answer;
+mod evidence_lines;
+mod evidence_pattern;
+mod evidence_report;
+pub mod evidence_settings;
+mod evidence_words;
 mod export_file;
 mod fault;
 mod folder;
@@ -53,6 +59,7 @@ mod text;
 pub mod volume;
 mod watcher;
 
+pub use evidence_settings::EvidenceSettings;
 pub use folder::FolderEpos;
 pub use order_profile::OrderProfile;
 pub use profile::StockProfile;

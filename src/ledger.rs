@@ -17,6 +17,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, Trans
 pub mod acknowledgements;
 pub mod admission;
 pub mod conditions;
+pub mod declarations;
 pub mod duplicates;
 pub mod explain;
 pub mod exports;
@@ -32,6 +33,7 @@ pub mod plans;
 pub mod runs;
 mod schema;
 pub mod stock;
+pub mod watched;
 
 use schema::Kept;
 

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
+use crate::domain::evidence::EvidenceRules;
 use crate::domain::gate::Rules;
 use crate::domain::reconcile::ShownRules;
 use crate::domain::retry::FailureClass;
@@ -24,7 +25,6 @@ use crate::ports::{CentralStore, Clock, Epos, StoreError};
 use crate::units::Span;
 
 pub mod delivery;
-pub mod evidence;
 pub mod intake;
 pub mod orders;
 pub mod stock;
@@ -82,6 +82,8 @@ pub struct Settings {
     pub order_gone_looks: u32,
     /// Between two such looks at least.
     pub order_gone_every: Span,
+    /// What the whereabouts of order files prove.
+    pub evidence: EvidenceRules,
     /// When an order that the till has not taken becomes a warning.
     pub warn_untaken_after: Span,
     /// When it becomes an alarm.

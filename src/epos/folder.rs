@@ -9,6 +9,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::checks;
 use super::fault::lasting;
 use super::order_file::render;
 use super::profile::{AsOfFrom, StockProfile};
@@ -16,9 +17,9 @@ use super::profile_check::CheckedProfile;
 use super::publish::Importing;
 use super::settings::{EposSettings, SettingsError};
 use super::settle::{SettleRules, SettleTracker};
+use super::sightings::Sightings;
 use super::spool::{Spool, observe_folder, spooled_companion};
 use super::stock_export::{ExportFile, read_export};
-use super::{checks, sightings};
 use crate::ports::{
     Awaited, CheckLine, Earlier, Epos, EposError, ExportFate, ExportLook, FileNames, Marks, OrderFile, Purpose,
     ReadError, ReadSummary, Revealed, RowSink, SettledExport, Sighting, SpooledExport, ToWrite, Withdrawal,
@@ -34,6 +35,7 @@ pub struct FolderEpos {
     zone: TimeZone,
     spool: Spool,
     importing: Importing,
+    sightings: Sightings,
     tracker: Mutex<SettleTracker>,
 }
 
@@ -51,8 +53,9 @@ impl FolderEpos {
         let deltas = deltas.map_err(SettingsError::DeltaProfile)?;
         let zone = settings.zone()?;
         let importing = Importing::new(&settings, &private_folder);
+        let sightings = Sightings::new(&settings);
         let spool = Spool::new(private_folder, settings.export_folder.clone(), settings.exports_after);
-        Ok(Self { settings, profile, deltas, zone, spool, importing, tracker: Mutex::default() })
+        Ok(Self { settings, profile, deltas, zone, spool, importing, sightings, tracker: Mutex::default() })
     }
 
     /// The settings in use.
@@ -158,7 +161,7 @@ impl Epos for FolderEpos {
     }
 
     fn marks(&self) -> Result<Marks, EposError> {
-        Ok(Marks::new())
+        self.sightings.marks()
     }
 
     fn compare(&self, _file: &OrderFile) -> Result<Earlier, EposError> {
@@ -181,12 +184,8 @@ impl Epos for FolderEpos {
         self.importing.withdraw(&names.name)
     }
 
-    fn look_at_orders(&self, awaited: &[Awaited]) -> Result<Vec<Sighting>, EposError> {
-        sightings::look(&self.settings, &self.importing, awaited)
-    }
-
-    fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
-        sightings::refused(&self.settings, names)
+    fn look_at_orders(&self, awaited: &[Awaited], now: Timestamp) -> Result<Vec<Sighting>, EposError> {
+        self.sightings.look(&self.settings, &self.importing, awaited, now)
     }
 }
 

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::evidence_settings::EvidenceSettings;
 use super::name_pattern::matches;
 use super::order_profile::OrderProfile;
 use super::profile::{AsOfFrom, StockProfile};
 use super::profile_check::ProfileError;
+use crate::domain::evidence::EvidenceRules;
 use crate::domain::stock::Scope;
 use crate::units::Span;
 
@@ -93,6 +95,9 @@ pub struct EposSettings {
     /// What becomes of the till's own export after it was read.
     #[serde(default)]
     pub exports_after: ExportsAfter,
+    /// What proves that the till booked an order.
+    #[serde(default)]
+    pub evidence: EvidenceSettings,
     /// What the till's exports look like.
     #[serde(default)]
     pub stock_profile: StockProfile,
@@ -195,6 +200,7 @@ impl EposSettings {
             order_gone_looks: ORDER_GONE_LOOKS,
             order_gone_every: ORDER_GONE_EVERY,
             exports_after: ExportsAfter::default(),
+            evidence: EvidenceSettings::default(),
             stock_profile,
             delta_profile: None,
             order_profile: OrderProfile::default(),
@@ -204,6 +210,11 @@ impl EposSettings {
     /// Where order files are made ready.
     pub fn staging(&self) -> PathBuf {
         self.staging_folder.clone().unwrap_or_else(|| self.import_folder.join(STAGING))
+    }
+
+    /// What the whereabouts of order files prove.
+    pub fn evidence_rules(&self) -> EvidenceRules {
+        self.evidence.rules(self.done_folder.is_some())
     }
 
     /// Is the staging folder inside the import folder?
@@ -241,6 +252,8 @@ impl EposSettings {
         self.pattern_problems(&mut found);
         self.pace_problems(&mut found);
         found.extend(self.order_profile.problems().into_iter().map(|what| key("order_profile", what)));
+        let of_evidence = self.evidence.problems(&self.order_profile.sample_name(), &self.import_folder);
+        found.extend(of_evidence.into_iter().map(|(name, what)| key(name, what)));
         found.extend(self.zone().err());
         found.extend(self.stock_profile.check().map_err(SettingsError::StockProfile).err());
         self.delta_problems(&mut found);

@@ -3,22 +3,27 @@
 //! Promises: a file is journalled before it is staged and staged before it is revealed, so that no crash can make the
 //! till see an order twice or half; what was revealed is never written again; a look that failed concludes nothing.
 
+mod declared;
 mod observe;
 mod publish;
 mod report;
+mod returned;
+mod unproved;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use report::{
     IMPORT_FOLDER, ITEM_UNKNOWN_TO_TILL, ORDER_CANCELLED_AFTER_TAKEN, ORDER_FAILED, ORDER_NOT_TAKEN, ORDER_REJECTED,
     ORDERS_BEFORE_START,
 };
+pub use unproved::{DECLARATION_REFUSED, ORDER_CAME_BACK, ORDER_PARTLY_BOOKED, ORDER_TAKEN_UNPROVED};
 
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::evidence::EvidenceTracker;
 use super::{Next, Reconciler, Shop};
+use crate::domain::evidence::EvidenceTracker;
 use crate::ledger::{LedgerError, Result};
 use crate::ports::EposError;
 
@@ -34,6 +39,12 @@ pub struct Figures {
     pub published: u64,
     /// Orders seen to be taken.
     pub taken: u64,
+    /// Orders whose files have gone, without proof that the till booked them.
+    pub unproved: u64,
+    /// Order files that lay in the import folder once more.
+    pub came_back: u64,
+    /// Orders that a person said to be lost.
+    pub lost: u64,
     /// Orders refused by the till.
     pub rejected: u64,
     /// Orders taken back before the till took them.
@@ -60,18 +71,25 @@ fn go_on<T>(result: Result<T>) -> Result<Option<T>> {
     }
 }
 
+/// What the looks at the till's folders showed so far.
+#[derive(Debug, Default)]
+struct Looks {
+    tracker: EvidenceTracker,
+    /// What a person should know of order files, by name.
+    remarks: HashMap<String, String>,
+}
+
 /// The reconciler.
 pub struct Orders {
     shop: Arc<Shop>,
     /// One activation at a time: delivery asks for one as well.
-    tracker: Mutex<EvidenceTracker>,
+    looks: Mutex<Looks>,
 }
 
 impl Orders {
     /// For this shop.
     pub fn new(shop: Arc<Shop>) -> Arc<Self> {
-        let tracker = EvidenceTracker::new(shop.settings.order_gone_looks, shop.settings.order_gone_every);
-        Arc::new(Self { shop, tracker: Mutex::new(tracker) })
+        Arc::new(Self { shop, looks: Mutex::default() })
     }
 
     /// One activation. Blocks on the disk.
@@ -79,7 +97,7 @@ impl Orders {
     /// # Errors
     /// A failure of the ledger.
     pub fn reconcile(&self) -> Result<Figures> {
-        let mut tracker: MutexGuard<'_, _> = self.tracker.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looks: MutexGuard<'_, _> = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let started = self.shop.clock.now();
         let mut figures = Figures::default();
         let mut trouble = self.resume(&mut figures)?.err();
@@ -88,9 +106,8 @@ impl Orders {
         if trouble.is_none() {
             trouble = self.publish(&mut figures)?.err();
         }
-        trouble = trouble.or(self.observe(&mut tracker, &mut figures)?.err());
-        trouble = trouble.or(self.look_for_late_refusals(&mut figures)?.err());
-        self.report(trouble)?;
+        trouble = trouble.or(self.observe(&mut looks, &mut figures)?.err());
+        self.report(trouble, &looks.remarks)?;
         if figures != Figures::default() {
             self.shop.run("orders", started, "done", &figures, Some("orders moved between agent and till"));
             self.shop.wakes.delivery.notify_one();

@@ -136,11 +136,8 @@ impl Epos for MortalEpos {
     fn withdraw(&self, names: &FileNames) -> Result<Withdrawal, EposError> {
         self.inner.withdraw(names)
     }
-    fn look_at_orders(&self, awaited: &[Awaited]) -> Result<Vec<Sighting>, EposError> {
-        self.inner.look_at_orders(awaited)
-    }
-    fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
-        self.inner.look_for_refused(names)
+    fn look_at_orders(&self, awaited: &[Awaited], now: jiff::Timestamp) -> Result<Vec<Sighting>, EposError> {
+        self.inner.look_at_orders(awaited, now)
     }
 }
 
