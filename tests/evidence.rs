@@ -771,8 +771,34 @@ async fn evidence_that_is_missing_forbids_writing_an_order_again_without_saying_
     cell.shop.ledger().ask_for_order(&number, true, "ann", cell.shop.clock_now()).unwrap();
     cell.shop.look_at_orders();
     cell.waits();
-    // The older file, of which nobody knows, holds no export any more.
+    // The older file, of which nobody knows, holds no export any more; and it must not come back beside the new one.
     assert_eq!(cell.shop.ledger().unproved_orders().unwrap().len(), 0);
+    std::fs::write(cell.path(), "the older file").unwrap();
+    cell.shop.write_orders();
+    assert!(!cell.path().exists() && cell.has("order_file_came_back"));
+    assert_eq!(cell.shop.till.waiting().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_of_an_earlier_withdrawal_is_not_taken_for_one_of_the_file_that_came_back() {
+    let cell = Cell::open(gone_enough()).await;
+    let bytes = std::fs::read(cell.path()).unwrap();
+    // It is taken away on a person's word, put back, and taken away again: that leaves its trace in staging. Then it is
+    // put back once more, and the till is faster.
+    cell.declare(&cell.order, Word::Consumed);
+    std::fs::write(cell.path(), &bytes).unwrap();
+    cell.shop.write_orders();
+    assert!(!cell.path().exists(), "taken away again");
+    let staging = cell.shop.till.import.join(".tillbridge");
+    let trace = staging.join(format!("{}.withdrawn", cell.file));
+    assert!(trace.exists());
+    std::fs::write(cell.path(), &bytes).unwrap();
+    let now = cell.shop.clock_now();
+    let awaited = tillbridge::ports::Awaited { names: cell.file.as_str().into(), ..Default::default() };
+    cell.shop.agent().epos.look_at_orders(std::slice::from_ref(&awaited), now).unwrap();
+    std::fs::remove_file(cell.path()).unwrap();
+    let outcome = cell.shop.agent().epos.withdraw(&awaited.names).unwrap();
+    assert_eq!(outcome, tillbridge::ports::Withdrawal::Gone);
 }
 
 /// A hundred thousand orders that are done with, of which none ended in the last week, cost the sweeps nothing.

@@ -237,7 +237,10 @@ impl OrderState {
                 E::Left,
             ) => Ok(S::TakenUnproved),
             // It cannot have been booked while it waits; whether it was before, only a person can say.
-            (S::TakenUnproved | S::Consumed | S::Acknowledged | S::Rejected, E::CameBack) => Ok(S::Published),
+            (
+                S::TakenUnproved | S::Consumed | S::Acknowledged | S::Rejected | S::Received | S::Failed | S::Withdrawn,
+                E::CameBack,
+            ) => Ok(S::Published),
             (S::Published, E::TakenBack) => Ok(S::Received),
             (S::Published | S::TakenUnproved | S::Consumed | S::Acknowledged | S::Rejected, E::Lost) => Ok(S::Received),
             // Some tills take a file away first and refuse it later.

@@ -86,6 +86,26 @@ impl Pattern {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Value(Value::Number | Value::Id)))
     }
 
+    /// Does each of its values stand as a word of its own, with nothing of the pattern beside it that would join it?
+    pub(super) fn has_whole_words(&self) -> bool {
+        let is_glued = |pair: &[Piece]| match pair {
+            [Piece::Text(text), Piece::Value(_)] => text.ends_with(is_of_word),
+            [Piece::Value(_), Piece::Text(text)] => text.starts_with(is_of_word),
+            [Piece::Value(_), Piece::Value(_)] => true,
+            _ => false,
+        };
+        self.names_its_subject() && !self.pieces.windows(2).any(is_glued)
+    }
+
+    /// The values of an order that it looks for, in lower case.
+    pub(super) fn values(&self, order: &AwaitedOrder, names: &FileNames) -> Vec<String> {
+        let values = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Value(value) => Some(value_of(*value, order, names).to_lowercase()),
+            Piece::Text(_) | Piece::Any => None,
+        });
+        values.collect()
+    }
+
     /// Could this line (in lower case) match for any order? Spares the closer look at most lines.
     pub(super) fn may_match(&self, line: &str) -> bool {
         self.pieces.iter().all(|piece| match piece {
@@ -187,6 +207,20 @@ fn value_of<'a>(value: Value, order: &'a AwaitedOrder, names: &'a FileNames) -> 
     }
 }
 
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || is_joiner(c)
+}
+
+/// The words of a text, as values are found in it: 2026-100 is one.
+pub(super) fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !is_of_word(c)).map(|word| word.trim_matches(is_joiner)).filter(|word| !word.is_empty())
+}
+
+/// Does it join what is left and right of it to one word?
+pub(super) fn is_joiner(c: char) -> bool {
+    JOINERS.contains(c)
+}
+
 /// A file's name without its ending, and the ending.
 pub(super) fn stem_and_ending(name: &str) -> (&str, &str) {
     name.rsplit_once('.').unwrap_or((name, ""))
@@ -199,9 +233,7 @@ fn is_clear(edge: Edge, own: Option<char>, mut beside: impl Iterator<Item = char
     }
     match beside.next() {
         Some(next) if next.is_alphanumeric() => false,
-        Some(next) if edge == Edge::Whole && JOINERS.contains(next) => {
-            !beside.next().is_some_and(char::is_alphanumeric)
-        }
+        Some(next) if edge == Edge::Whole && is_joiner(next) => !beside.next().is_some_and(char::is_alphanumeric),
         Some(_) | None => true,
     }
 }

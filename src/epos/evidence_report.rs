@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::evidence_lines::{HEAD, LineCharset, whole_lines};
+use super::evidence_pattern::words_of;
 use super::evidence_settings::ReportFiles;
 use super::evidence_words::{Words, answer, weight};
 use super::fault::of_files;
@@ -179,18 +180,48 @@ impl Reports {
             return Ok(to);
         }
         file.seek(SeekFrom::Start(0)).map_err(|error| cannot_read(&path, error))?;
+        let index = Index::new(&self.words, wanted);
         let read = whole_lines(file, charset, (first, to), |at, line| {
             let lower = line.to_lowercase();
             if !self.words.may_speak(&lower) {
                 return;
             }
-            for one in wanted.iter().filter(|one| one.from <= at) {
+            for one in index.find(&lower).into_iter().filter(|one| one.from <= at) {
                 if let Some((says, _)) = self.words.said(&lower, one.order, one.names) {
                     found.insert(one.key.clone(), Some(answer(one.order, says, name, line)));
                 }
             }
         });
         read.map_err(|error| cannot_read(&path, error))
+    }
+}
+
+/// Finds the orders of which a line may speak, so that a long log is not compared with each of a thousand orders.
+struct Index<'w, 'a> {
+    wanted: &'w [Wanted<'a>],
+    /// `None`: some order cannot be found by words, so that each line is compared with all.
+    by_word: Option<HashMap<String, Vec<usize>>>,
+}
+
+impl<'w, 'a> Index<'w, 'a> {
+    fn new(words: &Words, wanted: &'w [Wanted<'a>]) -> Self {
+        let mut by_word: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, one) in wanted.iter().enumerate() {
+            let Some(of_order) = words.index(one.order, one.names) else { return Self { wanted, by_word: None } };
+            for word in of_order {
+                by_word.entry(word).or_default().push(at);
+            }
+        }
+        let by_word = Some(by_word);
+        Self { wanted, by_word }
+    }
+
+    fn find(&self, line: &str) -> Vec<&'w Wanted<'a>> {
+        let Some(by_word) = &self.by_word else { return self.wanted.iter().collect() };
+        let mut found: Vec<usize> = words_of(line).filter_map(|word| by_word.get(word)).flatten().copied().collect();
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().filter_map(|at| self.wanted.get(at)).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Promises: in one line a refusal comes first, then a part, then a booking.
 
-use super::evidence_pattern::Pattern;
+use super::evidence_pattern::{Pattern, is_joiner, words_of};
 use crate::ports::{Answer, AnswerSays, AwaitedOrder, FileNames};
 
 /// Longest text of a line that is shown, in characters.
@@ -28,6 +28,20 @@ impl Words {
     /// Could this line (in lower case) speak of any order?
     pub(super) fn may_speak(&self, line: &str) -> bool {
         self.by_weight.iter().any(|(_, pattern)| pattern.may_match(line))
+    }
+
+    /// Words (in lower case) of which a line has at least one that speaks of this order. `None`: that cannot be told by
+    /// words, because a text or a value of this order joins with what stands beside it.
+    pub(super) fn index(&self, order: &AwaitedOrder, names: &FileNames) -> Option<Vec<String>> {
+        let mut words = Vec::new();
+        for (_, pattern) in &self.by_weight {
+            let value = pattern.values(order, names).into_iter().next().filter(|_| pattern.has_whole_words())?;
+            if value.starts_with(is_joiner) || value.ends_with(is_joiner) {
+                return None;
+            }
+            words.push(words_of(&value).max_by_key(|word| word.len())?.to_owned());
+        }
+        Some(words)
     }
 
     /// What this line (in lower case) says of this order, and whether it names it.

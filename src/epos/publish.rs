@@ -124,6 +124,12 @@ impl Importing {
         self.take_away(name, &self.staging, &self.staged(name))
     }
 
+    /// A file lies where the till looks: what an earlier withdrawal of it left in staging says nothing about it any more.
+    pub(super) fn forget_withdrawal(&self, name: &str) -> Result<(), EposError> {
+        let away = self.staging.join(format!("{name}{WITHDRAWN}"));
+        remove_if_there(&away).map_err(|error| passing(format!("cannot remove {}", away.display()), error))
+    }
+
     /// Takes a file of ours out of `folder`; `false`: it was not there, and no earlier call had taken it away.
     fn take_away(&self, name: &str, folder: &Path, target: &Path) -> Result<bool, EposError> {
         check_name(name)?;

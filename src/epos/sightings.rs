@@ -53,6 +53,11 @@ impl Sightings {
             return Ok(Vec::new());
         }
         let places = Places::look(settings, importing, files, self.answers.as_ref())?;
+        for file in files.iter().filter(|file| !file.is_expected) {
+            for part in parts(&file.names).filter(|part| places.import.contains_key(&part.to_lowercase())) {
+                importing.forget_withdrawal(part)?;
+            }
+        }
         let mut words = self.words(files, &places, now)?;
         let sighting = |file: &Awaited| {
             let (sign, found_as, remark) = places.sign_of(&file.names, settings);

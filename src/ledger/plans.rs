@@ -88,10 +88,21 @@ fn plan_in(tx: &Transaction<'_>, plan: &Plan<'_>, now: Timestamp) -> rusqlite::R
                 marks, sha256, file.bytes.len() as i64, micros(now)
             ],
         )?;
+        end_older(tx, written, purpose, now)?;
         note_sequence(tx, file.sequence, written, purpose)?;
         note_units(tx, &file.name, written)?;
     }
     Ok(())
+}
+
+/// What became of an older file of this order that nothing proved does not matter any more, unless it comes back.
+fn end_older(tx: &Transaction<'_>, written: &WrittenOrder, purpose: Purpose, now: Timestamp) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE order_file SET state = 'lost', ended_at = ?4, evidence = coalesce(evidence, '') || '; written again'
+         WHERE order_id = ?1 AND kind = ?2 AND copy < ?3 AND state = 'left'",
+        params![written.order.0, kind_word(purpose), written.copy, micros(now)],
+    )
+    .map(|_| ())
 }
 
 /// The orders of a batch share its running number; no other file may have it.

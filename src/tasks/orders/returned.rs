@@ -154,7 +154,8 @@ fn place_of(sign: Sign, now: Timestamp) -> Whereabouts {
 
 /// The evidence of a file that came back and was to be taken away.
 fn taken_away(before: &str, outcome: Withdrawal) -> String {
-    let proved = before.split_once("; ").map_or(before, |(proved, _)| proved);
+    let mark = format!("; {}", evidence::CAME_BACK);
+    let proved = before.split_once(&mark).map_or(before, |(proved, _)| proved);
     let what = match outcome {
         Withdrawal::Withdrawn => "and was taken away, so that the till does not book it twice",
         Withdrawal::Gone => "and was gone again before it could be taken away",
