@@ -393,6 +393,8 @@ async fn an_order_that_the_till_took_is_written_again_only_when_a_person_says_so
 async fn a_person_says_what_became_of_an_order_and_the_agent_carries_it_out() {
     let mut shop = Shop::in_business().await;
     let number = shop.open_order();
+    let checked = shop.run(&["check"]);
+    assert!(checked.out.contains("an order counts as booked when: its file has gone"), "{checked:?}");
     shop.run(&["orders", "declare", "999", "lost"]).is(4).says(&["no order 999"]);
     shop.run(&["orders", "declare", &number, "gone"]).is(2).says(&["consumed", "lost"]);
     shop.run(&["orders", "declare", &number, "consumed", "--by", "Bob"]).is(0).says(&[&number, "taken away"]);

@@ -300,6 +300,9 @@ async fn taken(rule: Rule) {
     }
     if cell.proof == Proof::Person {
         let number = cell.order.increment_id.clone();
+        let now = cell.shop.clock_now();
+        let shown = tillbridge::health::report(cell.shop.ledger(), "till", None, true, now).unwrap().taken_unproved;
+        assert_eq!(shown.iter().map(|one| one.number.as_str()).collect::<Vec<_>>(), [&number], "shown at once");
         cell.gate_holds(&number, "unproved.csv").await;
         cell.shop.write_orders();
         assert!(cell.shop.condition_text("order_taken_unproved").contains("declare"));
@@ -811,4 +814,68 @@ async fn evidence_of_orders_that_are_done_with_is_not_read_again() {
     assert_eq!(cell.shop.ledger().watched_files(cell.shop.clock_now() - week).unwrap().len(), 1);
     cell.shop.pass_time(8 * 86_400);
     assert_eq!(cell.shop.ledger().watched_files(cell.shop.clock_now() - week).unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_by_a_persons_word_survives_an_agent_that_dies_between_taking_the_file_away_and_noting_it() {
+    let mut cell = Cell::open(batch_and_report()).await;
+    let other = cell.other.clone().unwrap();
+    let number = &cell.order.increment_id;
+    cell.shop.ledger().declare_order(number, Word::Consumed, "ann", cell.shop.clock_now()).unwrap();
+    let names = tillbridge::ports::FileNames::from(cell.file.as_str());
+    cell.shop.agent().epos.withdraw(&names).unwrap();
+    cell.shop.die_and_restart();
+    cell.shop.look_at_orders();
+    cell.is(&cell.order, OrderState::Consumed, "taken", "declared consumed by ann");
+    cell.is(&other, OrderState::Published, "visible", "");
+    cell.shop.till_takes_all();
+    assert_eq!((cell.booked(&cell.order), cell.booked(&other)), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_of_a_cancellation_file_moves_no_order_and_stands_in_its_history() {
+    let mut cell = Cell::open(gone_enough()).await;
+    cell.shop.till_takes_all();
+    let agent = cell.shop.agent();
+    let found = cell.shop.ledger().order(&cell.order.increment_id).unwrap().unwrap();
+    let to_write = [ToWrite { order: &found.order, copy: 1 }];
+    let rendered = agent.epos.render(Purpose::Order, &to_write, 2).unwrap();
+    let file = OrderFile { name: "cancel_1.csv".into(), ..rendered };
+    let marks = agent.epos.marks().unwrap();
+    let plan = Plan { purpose: Purpose::Cancellation, file: &file, orders: &[], marks: &marks };
+    cell.shop.ledger().file_planned(&plan, cell.shop.clock_now()).unwrap();
+    agent.epos.stage(&file).unwrap();
+    cell.shop.ledger().file_staged(&file.name).unwrap();
+    cell.shop.write_orders();
+    std::fs::remove_file(cell.shop.till.import.join("cancel_1.csv")).unwrap();
+    cell.shop.look_at_orders();
+    assert_eq!(cell.state(&cell.order), OrderState::Consumed);
+    let history = cell.shop.ledger().order_history(&found.order.id).unwrap();
+    assert!(history.iter().any(|one| one.what == "cancellation taken by the till"), "{history:?}");
+}
+
+/// One file that cannot be taken away must not keep the agent from noting what became of the others.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_about_other_orders_is_noted_while_a_file_cannot_be_taken_away() {
+    let mut cell = Cell::open(report_or_log()).await;
+    let bytes = std::fs::read(cell.path()).unwrap();
+    cell.shop.till_takes_all();
+    let second = cell.shop.place("1001", 1);
+    cell.shop.pull().await;
+    cell.shop.write_orders();
+    std::fs::write(cell.path(), bytes).unwrap();
+    cell.shop.till.habits.refused.insert(second.increment_id.clone());
+    // Nothing can be moved over a folder that is not empty.
+    let in_the_way = cell.shop.till.import.join(".tillbridge").join(format!("{}.withdrawn", cell.file)).join("x");
+    std::fs::create_dir_all(&in_the_way).unwrap();
+    std::fs::remove_file(cell.shop.till.import.join(format!("order_{}.csv", second.increment_id))).unwrap();
+    std::fs::write(cell.shop.till.log.join("import.log"), format!("\r\nOrder {} imported\r\n", second.increment_id))
+        .unwrap();
+    cell.shop.look_at_orders();
+    assert!(cell.has("import_folder"));
+    cell.is(&second, OrderState::Consumed, "taken", "the till says so in ");
+    std::fs::remove_dir_all(in_the_way.parent().unwrap()).unwrap();
+    cell.shop.look_at_orders();
+    assert!(!cell.path().exists() && !cell.has("import_folder"));
 }

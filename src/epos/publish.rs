@@ -125,9 +125,11 @@ impl Importing {
     }
 
     /// A file lies where the till looks: what an earlier withdrawal of it left in staging says nothing about it any more.
-    pub(super) fn forget_withdrawal(&self, name: &str) -> Result<(), EposError> {
+    pub(super) fn forget_withdrawal(&self, name: &str) {
         let away = self.staging.join(format!("{name}{WITHDRAWN}"));
-        remove_if_there(&away).map_err(|error| passing(format!("cannot remove {}", away.display()), error))
+        if let Err(error) = remove_if_there(&away) {
+            tracing::debug!(path = %away.display(), error = %error, "the trace of an earlier withdrawal stays; the next one replaces it");
+        }
     }
 
     /// Takes a file of ours out of `folder`; `false`: it was not there, and no earlier call had taken it away.

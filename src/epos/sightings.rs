@@ -55,7 +55,7 @@ impl Sightings {
         let places = Places::look(settings, importing, files, self.answers.as_ref())?;
         for file in files.iter().filter(|file| !file.is_expected) {
             for part in parts(&file.names).filter(|part| places.import.contains_key(&part.to_lowercase())) {
-                importing.forget_withdrawal(part)?;
+                importing.forget_withdrawal(part);
             }
         }
         let mut words = self.words(files, &places, now)?;

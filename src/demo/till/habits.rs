@@ -36,7 +36,7 @@ pub enum ExportStyle {
     /// Under another name first, then renamed.
     #[default]
     Renamed,
-    /// In pieces under its own name: [`SimulatedTill::write_piece`] writes the next.
+    /// In pieces under its own name: [`super::SimulatedTill::write_piece`] writes the next.
     InPieces,
 }
 

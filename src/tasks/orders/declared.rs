@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::observe::{OnFolders, Seen};
+use super::observe::Seen;
 use super::{Attempt, Figures, Orders, go_on};
 use crate::domain::evidence::{Basis, Judgement, Whereabouts, declared_by, is_weak};
 use crate::ledger::Result;
@@ -14,7 +14,7 @@ use crate::ledger::declarations::{Declaration, Word};
 use crate::ledger::fates::Proof;
 use crate::ledger::files::{FileOrder, FileState, OpenFile};
 use crate::ledger::watched::Ended;
-use crate::ports::{Purpose, Withdrawal};
+use crate::ports::{EposError, Purpose, Withdrawal};
 
 /// For how long a declaration that could not be carried out is shown.
 const REFUSAL_SHOWN: SignedDuration = SignedDuration::from_hours(24);
@@ -35,7 +35,12 @@ impl Orders {
     }
 
     /// Orders that a person declared consumed.
-    pub(super) fn carry_out_booked(&self, declared: &[Declaration], figures: &mut Figures) -> Attempt {
+    pub(super) fn carry_out_booked(
+        &self,
+        declared: &[Declaration],
+        figures: &mut Figures,
+    ) -> Result<Option<EposError>> {
+        let mut trouble = None;
         for one in declared.iter().filter(|one| one.word == Word::Consumed) {
             let mut open = self.shop.ledger.open_files()?;
             open.retain(|file| file.purpose == Purpose::Order);
@@ -45,7 +50,7 @@ impl Orders {
                 Some((file, _)) if matches!(file.state, FileState::Planned | FileState::Staged) => {}
                 Some((file, order)) => match self.declare_booked(one, file, order, &open, figures)? {
                     Ok(()) => self.shop.ledger.declaration_ended(&one.order)?,
-                    Err(error) => return Ok(Err(error)),
+                    Err(error) => trouble = trouble.or(Some(error)),
                 },
                 None => {
                     self.declare_ended_booked(one, figures)?;
@@ -53,7 +58,7 @@ impl Orders {
                 }
             }
         }
-        Ok(Ok(()))
+        Ok(trouble)
     }
 
     fn declare_booked(
@@ -63,7 +68,7 @@ impl Orders {
         order: &FileOrder,
         open: &[OpenFile],
         figures: &mut Figures,
-    ) -> Result<OnFolders<()>> {
+    ) -> Attempt {
         let mut others: Vec<FileOrder> = Vec::new();
         if file.state == FileState::Visible || file.left_at.is_none() {
             let waiting = open.iter().filter(|one| one.names == file.names && one.state == FileState::Visible);

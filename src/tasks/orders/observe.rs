@@ -17,7 +17,7 @@ use crate::ledger::fates::Proof;
 use crate::ledger::files::{FileOrder, FileState, OpenFile};
 use crate::ledger::orders::AGENT;
 use crate::ledger::watched::WatchedFile;
-use crate::ports::{Answer, Awaited, EposError, Purpose, Sighting, Withdrawal};
+use crate::ports::{Answer, Awaited, Purpose, Sighting, Withdrawal};
 
 /// How long a till may take to say another thing of an order than its file said.
 pub(super) const LATE_WORD: SignedDuration = SignedDuration::from_hours(24);
@@ -28,7 +28,7 @@ pub(super) const LOOKED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24)
 pub(super) struct Look<'a> {
     pub(super) seen: HashMap<&'a str, &'a Sighting>,
     pub(super) declared: &'a [Declaration],
-    /// Files that were taken away in this look, because they came back.
+    /// Files that came back and are not to stay, whether they could be taken away or not.
     pub(super) taken_away: HashSet<String>,
     pub(super) now: Timestamp,
 }
@@ -79,9 +79,8 @@ impl Orders {
     pub(super) fn observe(&self, looks: &mut Looks, figures: &mut Figures) -> Attempt {
         let now = self.shop.clock.now();
         let declared = self.declarations(now)?;
-        if let Err(error) = self.carry_out_booked(&declared, figures)? {
-            return Ok(Err(error));
-        }
+        // A file that cannot be taken away now (the till may be reading it) must not hold up the others.
+        let mut trouble = self.carry_out_booked(&declared, figures)?;
         let mut open = self.shop.ledger.open_files()?;
         open.retain(|file| matches!(file.state, FileState::Visible | FileState::Left));
         let watched = self.shop.ledger.watched_files(now - LOOKED_FOR)?;
@@ -99,9 +98,7 @@ impl Orders {
         let mut look = Look { seen, declared: &declared, taken_away: HashSet::new(), now };
         let waiting: HashSet<&str> = open.iter().filter(|file| file.state == FileState::Visible).map(name_of).collect();
         looks.tracker.keep_only(|name| waiting.contains(name));
-        if let Err(error) = self.take_away_what_came_back(&mut look, &watched, &waiting, figures)? {
-            return Ok(Err(error));
-        }
+        trouble = trouble.or(self.take_away_what_came_back(&mut look, &watched, &waiting, figures)?);
         // Groups of one file's orders share one look.
         let mut places = HashMap::new();
         for file in &open {
@@ -109,11 +106,10 @@ impl Orders {
             let place = *places
                 .entry((name_of(file), file.state == FileState::Visible))
                 .or_insert_with(|| self.place_of(file, sighting.sign, &mut looks.tracker, now));
-            if let Err(error) = self.conclude(&look, file, sighting, place, figures)? {
-                return Ok(Err(error));
-            }
+            trouble = trouble.or(self.conclude(&look, file, sighting, place, figures)?.err());
         }
-        self.look_back(&look, &watched, figures)
+        self.look_back(&look, &watched, figures)?;
+        Ok(trouble.map_or(Ok(()), Err))
     }
 
     fn place_of(&self, file: &OpenFile, sign: Sign, tracker: &mut EvidenceTracker, now: Timestamp) -> Whereabouts {
@@ -288,6 +284,3 @@ fn awaited(open: &[OpenFile], watched: &[WatchedFile], now: Timestamp) -> Vec<Aw
     }
     files
 }
-
-/// The outcome of something that can fail on the till's side.
-pub(super) type OnFolders<T> = std::result::Result<T, EposError>;

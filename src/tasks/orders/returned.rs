@@ -9,14 +9,14 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::observe::{LATE_WORD, Look, Seen, evidence_of_refusal, name_of};
-use super::{Attempt, Figures, Orders, go_on};
+use super::{Figures, Orders, go_on};
 use crate::domain::evidence::{
     self, AnswerSays, Basis, Sign, Whereabouts, is_declared, is_weak, said_by_till, said_in_part,
 };
 use crate::ledger::Result;
 use crate::ledger::files::FileOrder;
 use crate::ledger::watched::{Ended, WatchedFile};
-use crate::ports::{Sighting, Withdrawal};
+use crate::ports::{EposError, Sighting, Withdrawal};
 
 /// Would the order be there twice if the till took this file once more?
 fn would_double(one: &WatchedFile) -> bool {
@@ -41,7 +41,8 @@ impl Orders {
         watched: &[WatchedFile],
         waiting: &HashSet<&str>,
         figures: &mut Figures,
-    ) -> Attempt {
+    ) -> Result<Option<EposError>> {
+        let mut trouble = None;
         let mut tried: HashMap<&str, Withdrawal> = HashMap::new();
         for one in watched.iter().filter(|one| would_double(one) && !waiting.contains(name_of(&one.file))) {
             let name = name_of(&one.file);
@@ -51,26 +52,26 @@ impl Orders {
             if !lies_there || never_left {
                 continue;
             }
-            let outcome = match tried.get(name) {
-                Some(outcome) => *outcome,
-                None => match self.shop.epos.withdraw(&one.file.names) {
-                    Ok(outcome) => outcome,
-                    Err(error) => return Ok(Err(error)),
-                },
-            };
-            tried.insert(name, outcome);
-            look.taken_away.insert(name.to_owned());
+            if look.taken_away.insert(name.to_owned()) {
+                match self.shop.epos.withdraw(&one.file.names) {
+                    Ok(outcome) => {
+                        tried.insert(name, outcome);
+                    }
+                    Err(error) => trouble = trouble.or(Some(error)),
+                }
+            }
+            let Some(outcome) = tried.get(name).copied() else { continue };
             let evidence = taken_away(evidence_of(one), outcome);
             for order in &one.file.orders {
                 self.shop.ledger.order_came_back_late(name, &order.id, &evidence, look.now)?;
                 figures.came_back += 1;
             }
         }
-        Ok(Ok(()))
+        Ok(trouble)
     }
 
     /// What a look says of files that are done with.
-    pub(super) fn look_back(&self, look: &Look<'_>, watched: &[WatchedFile], figures: &mut Figures) -> Attempt {
+    pub(super) fn look_back(&self, look: &Look<'_>, watched: &[WatchedFile], figures: &mut Figures) -> Result<()> {
         for one in watched.iter().filter(|one| !look.taken_away.contains(name_of(&one.file))) {
             let Some(sighting) = look.seen.get(name_of(&one.file)).copied() else { continue };
             if one.file.left_at.is_none() && sighting.sign != Sign::Waiting {
@@ -83,7 +84,7 @@ impl Orders {
                 self.look_back_at(look, one, order, sighting, figures)?;
             }
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     fn look_back_at(
@@ -100,7 +101,7 @@ impl Orders {
         {
             return Ok(());
         }
-        if seen.in_place() && one.file.left_at.is_some() && seen.said.is_none() {
+        if seen.in_place() && one.file.left_at.is_some() && seen.said.is_none() && !would_double(one) {
             return self.note_came_back(&one.file, order, look.now, figures);
         }
         // A person's word is the last one.
