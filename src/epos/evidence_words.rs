@@ -67,3 +67,39 @@ pub(super) fn answer(order: &AwaitedOrder, says: AnswerSays, file: &str, line: &
     let more = if line.chars().count() > MOST_SHOWN { "…" } else { "" };
     Answer { order: order.id.clone(), says, by: format!("{file}: \"{shown}{more}\"") }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::OrderId;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+
+        /// Whatever the till writes: the index leaves out no line that speaks of the order, and a number is found whole.
+        #[test]
+        fn what_speaks_of_an_order_is_found_by_its_words_and_whole(
+            pieces in proptest::collection::vec(
+                proptest::sample::select(vec!["100", "1000", "x", "-", ".", " ", "#", "é", "order", "ok", "order_100.csv", "İ"]),
+                0..12,
+            ),
+            number in proptest::sample::select(vec!["100", "1-100", "#100", "100-", "É100", ""]),
+            text in proptest::sample::select(vec!["{number}", "order {number} ok", "*{number}*ok", "{name}*", "o{number}", "-{number}"]),
+        ) {
+            let line = pieces.concat().to_lowercase();
+            let order = AwaitedOrder { id: OrderId("7".into()), number: number.into() };
+            let names = FileNames::from("order_100.csv");
+            let words = Words::new(&[], &[], &[text.to_owned()]);
+            let Some((_, _)) = words.said(&line, &order, &names) else { return Ok(()) };
+            prop_assert!(words.may_speak(&line), "{}", line);
+            if let Some(index) = words.index(&order, &names) {
+                prop_assert!(words_of(&line).any(|word| index.iter().any(|one| one == word)), "{} {:?}", line, index);
+            }
+            if text == "{number}" && number == "100" {
+                prop_assert!(words_of(&line).any(|word| word == "100"), "{}", line);
+            }
+        }
+    }
+}
