@@ -79,6 +79,7 @@ fn main() {
     epos.stage(&OrderFile { name: name.clone(), bytes, ..OrderFile::default() }).unwrap();
     epos.reveal(&name.as_str().into()).unwrap();
     timed("a look for one order", sweeps, || {
-        epos.look_at_orders(&[Awaited { names: name.as_str().into(), ..Awaited::default() }]).unwrap()
+        epos.look_at_orders(&[Awaited { names: name.as_str().into(), ..Awaited::default() }], Timestamp::UNIX_EPOCH)
+            .unwrap()
     });
 }

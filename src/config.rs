@@ -238,6 +238,12 @@ impl Config {
     fn resolve(&mut self, base: &Path) {
         let epos = &mut self.epos;
         let needed = [&mut self.agent.data_folder, &mut epos.export_folder, &mut epos.import_folder];
+        if let Some(report) = &mut epos.evidence.report {
+            report.folder = base.join(&report.folder);
+        }
+        if let Some(answer) = &mut epos.evidence.answer_file {
+            answer.folder = answer.folder.take().map(|folder| base.join(folder));
+        }
         let optional = [
             &mut epos.done_folder,
             &mut epos.rejects_folder,
@@ -293,6 +299,7 @@ impl Config {
         Settings {
             poll_every: self.orders.poll_every,
             ours_since: self.orders.since.unwrap_or(first_started),
+            evidence: self.epos.evidence_rules(),
             warn_untaken_after: self.orders.warn_untaken_after,
             alarm_untaken_after: self.orders.alarm_untaken_after,
             gate: self.gate_rules(),

@@ -4,6 +4,7 @@
 //! Does not promise: anything about how facts were obtained. The adapters do that, and hand over what they can prove.
 
 pub mod corrections;
+pub mod evidence;
 pub mod gate;
 pub mod item_map;
 pub mod order;

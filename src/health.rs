@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::OrderState;
-use crate::domain::gate::PublishedOrder;
 use crate::ledger::conditions::{Condition, Severity};
 use crate::ledger::explain::OrderCount;
 use crate::ledger::exports::ExportRecord;
 use crate::ledger::outbox::Depth;
+use crate::ledger::watched::{UnprovedOrder, WaitingOrder};
 use crate::ledger::{Ledger, Result, facts};
 use crate::tasks::{LEDGER_FAILS, Live};
 
@@ -64,6 +64,8 @@ pub struct Report {
     pub orders: Vec<OrderCount>,
     /// Orders that the till has and has not taken yet.
     pub waiting_for_till: Vec<Waiting>,
+    /// Orders that the till has taken, and nothing proves that it booked them.
+    pub taken_unproved: Vec<UnprovedOrder>,
     /// What waits for the store.
     pub outbox: Depth,
     /// For how many seconds the oldest of it waits.
@@ -126,8 +128,8 @@ impl From<ExportRecord> for ExportShown {
     }
 }
 
-impl From<PublishedOrder> for Waiting {
-    fn from(order: PublishedOrder) -> Self {
+impl From<WaitingOrder> for Waiting {
+    fn from(order: WaitingOrder) -> Self {
         Self { number: order.number, since: order.published_at }
     }
 }
@@ -166,6 +168,7 @@ pub fn report(
         stock_sent_at: ledger.last_sent()?,
         orders: ledger.order_counts()?,
         waiting_for_till: ledger.waiting_for_till()?.into_iter().map(Into::into).collect(),
+        taken_unproved: ledger.unproved_orders()?,
         outbox_age_seconds: outbox.oldest.map(|oldest| now.duration_since(oldest).as_secs().max(0)),
         outbox,
         store: ledger.fact(facts::STORE_SHOWN)?,

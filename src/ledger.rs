@@ -19,6 +19,7 @@ pub mod admission;
 pub mod compare;
 pub mod conditions;
 pub mod corrections;
+pub mod declarations;
 pub mod duplicates;
 pub mod explain;
 pub mod exports;
@@ -37,6 +38,7 @@ pub mod runs;
 mod schema;
 pub mod stock;
 pub mod unmapped;
+pub mod watched;
 
 use schema::Kept;
 

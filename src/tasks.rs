@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
+use crate::domain::evidence::EvidenceRules;
 use crate::domain::gate::Rules;
 use crate::domain::reconcile::ShownRules;
 use crate::domain::retry::FailureClass;
@@ -24,7 +25,6 @@ use crate::ports::{CentralStore, Clock, Epos, StoreError};
 use crate::units::Span;
 
 pub mod delivery;
-pub mod evidence;
 pub mod intake;
 pub mod orders;
 pub mod stock;
@@ -72,6 +72,8 @@ pub struct Settings {
     pub poll_every: Span,
     /// Orders placed earlier are not exported on their own.
     pub ours_since: Timestamp,
+    /// What the whereabouts of order files prove.
+    pub evidence: EvidenceRules,
     /// When an order that the till has not taken becomes a warning.
     pub warn_untaken_after: Span,
     /// When it becomes an alarm.

@@ -9,6 +9,7 @@ mod shop;
 use shop::{Step, TestShop};
 use tillbridge::demo::magento::{Mode, Placed, Refund};
 use tillbridge::domain::{OrderState, Quantity};
+use tillbridge::epos::evidence_settings::GoneProves;
 use tillbridge::epos::order_profile::OrderProfile;
 use tillbridge::ledger::exports::ExportState;
 
@@ -691,13 +692,14 @@ async fn a_cancellation_file_that_has_gone_without_proof_is_asked_about() {
     shop.cancel(&order);
     heard(&mut shop).await;
     let name = waiting(&shop)[0].clone();
+    shop.configure(|config| config.epos.evidence.gone = Some(GoneProves::Unproved));
     shop.till.import_all().unwrap();
-    shop.stop();
-    let ledger = rusqlite::Connection::open(shop.config.agent.data_folder.join("ledger.db")).unwrap();
-    ledger.execute("UPDATE order_file SET state = 'left', left_at = visible_at WHERE name = ?1", [&name]).unwrap();
-    drop(ledger);
-    shop.restart();
+    shop.look_at_orders();
     heard(&mut shop).await;
+    assert_eq!(shop.states(), [OrderState::Consumed], "what becomes of a cancellation file moves no order");
+    let found = shop.ledger().order(&order.increment_id).unwrap().unwrap();
+    let history = shop.ledger().order_history(&found.order.id).unwrap();
+    assert!(history.iter().any(|one| one.what == "cancellation taken, unproved"), "{history:?}");
     let text = shop.condition_text("order_cancelled_after_taken");
     assert!(text.contains(&format!("{name} has gone, and nothing proves")), "{text}");
     assert!(text.contains("it has booked nothing for the order in all"), "{text}");

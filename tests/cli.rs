@@ -418,6 +418,25 @@ async fn what_staff_are_to_do_is_listed_until_somebody_says_that_it_is_done_and_
     ]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_says_what_became_of_an_order_and_the_agent_carries_it_out() {
+    let mut shop = Shop::in_business().await;
+    let number = shop.open_order();
+    let checked = shop.run(&["check"]);
+    assert!(checked.out.contains("an order counts as booked when: its file has gone"), "{checked:?}");
+    shop.run(&["orders", "declare", "999", "lost"]).is(4).says(&["no order 999"]);
+    shop.run(&["orders", "declare", &number, "gone"]).is(2).says(&["consumed", "lost"]);
+    shop.run(&["orders", "declare", &number, "consumed", "--by", "Bob"]).is(0).says(&[&number, "taken away"]);
+    shop.watch.wait("the file is away", |ledger| Ok(ledger.waiting_for_till()?.is_empty())).unwrap();
+    assert_eq!(shop.till.waiting().unwrap().len(), 0);
+    shop.run(&["orders", "show", &number]).is(0).says(&["declared consumed by Bob"]);
+    shop.run(&["orders", "declare", &number, "consumed"]).is(5).says(&["already", "Bob"]);
+    shop.run(&["orders", "declare", &number, "lost"]).is(0).says(&["written for the till again"]);
+    shop.watch.wait("the second file", |ledger| Ok(ledger.waiting_for_till()?.len() == 1)).unwrap();
+    assert_eq!(shop.till.waiting().unwrap(), [format!("order_{number}_2.csv")]);
+    shop.run(&["orders", "show", &number]).is(0).says(&["declared lost by ann"]);
+}
+
 fn units(value: &Value) -> tillbridge::domain::Quantity {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     tillbridge::domain::Quantity::parse(&text).unwrap()

@@ -13,6 +13,7 @@ use shop::{Step, TestShop};
 use tillbridge::demo::magento::Mode;
 use tillbridge::domain::OrderState;
 use tillbridge::domain::order::Standing;
+use tillbridge::epos::evidence_settings::GoneProves;
 use tillbridge::ports::{Epos, Purpose, ToWrite};
 
 const LINES: &str = r#"{ name = "OrderNo", value = "order.number" }, { name = "SKU", value = "line.sku" }, { name = "Qty", value = "line.quantity" }"#;
@@ -404,7 +405,10 @@ async fn known(shop: &mut TestShop, known: Known) -> (String, String, Vec<u8>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_start_journal_and_folders_are_compared_before_anything_is_written() {
     let mut shop = TestShop::in_business(Mode::Msi).await;
-    shop.configure(|config| config.epos.done_folder = Some(config.epos.import_folder.with_file_name("done")));
+    shop.configure(|config| {
+        config.epos.done_folder = Some(config.epos.import_folder.with_file_name("done"));
+        config.epos.evidence.gone = Some(GoneProves::Enough);
+    });
     // The folder is known as ours.
     shop.place("1003", 1);
     shop.pull().await;

@@ -33,7 +33,7 @@ use tillbridge::epos::volume::{FolderKind, kind_of};
 use tillbridge::epos::{EposSettings, ExportsAfter, FolderEpos, StockProfile};
 use tillbridge::ledger::Ledger;
 use tillbridge::ledger::exports::ExportState;
-use tillbridge::ports::{Awaited, Epos, OrderFile, Revealed, Sign};
+use tillbridge::ports::{Awaited, Clock, Epos, OrderFile, Revealed, Sign};
 
 /// Exports of which no event tells: three are enough, and the first may come before the agent listens.
 const UNANNOUNCED_EXPORTS: u32 = 5;
@@ -191,7 +191,7 @@ fn through_a_real_share_a_till_that_never_pauses_sees_every_order_whole_and_once
     assert_eq!(taken.len(), FILES);
     assert!(taken.values().all(|times| *times == 1), "{taken:?}");
     let names: Vec<Awaited> = taken.keys().map(|name| awaited(name)).collect();
-    let gone = || epos.look_at_orders(&names).unwrap().iter().all(|seen| seen.sign == Sign::Gone);
+    let gone = || epos.look_at_orders(&names, SystemClock.now()).unwrap().iter().all(|seen| seen.sign == Sign::Gone);
     eventually("the agent sees that all are gone", gone);
     // A name that is taken, by the till or in other letters, is never written over.
     fs::write(import.join("ORDER_A.CSV"), "somebody else's").unwrap();
@@ -314,16 +314,15 @@ fn a_rejects_folder_whose_volume_is_not_mounted_proves_nothing_about_orders() {
     epos.stage(&order("o1.csv", b"text".to_vec())).unwrap();
     epos.reveal(&"o1.csv".into()).unwrap();
     let looked_for = [awaited("o1.csv")];
-    assert_eq!(epos.look_at_orders(&looked_for).unwrap()[0].sign, Sign::Waiting);
+    assert_eq!(epos.look_at_orders(&looked_for, SystemClock.now()).unwrap()[0].sign, Sign::Waiting);
     // The till refuses it, and then the volume is gone: what lies there now is the empty folder under it.
     fs::remove_file(at("import").join("o1.csv")).unwrap();
     drop(disk);
-    let error = epos.look_at_orders(&looked_for).unwrap_err();
+    let error = epos.look_at_orders(&looked_for, SystemClock.now()).unwrap_err();
     assert!(error.what.contains("rejects") && error.what.contains("is the share connected?"), "{error}");
-    assert!(epos.look_for_refused(&["o1.csv".to_owned()]).is_err());
     let Some(_disk) = Mounted::small_disk(&at("rejects"), "1m") else { return };
     fs::write(at("rejects").join("o1.csv.err"), "text").unwrap();
-    assert_eq!(epos.look_at_orders(&looked_for).unwrap()[0].sign, Sign::Rejected);
+    assert_eq!(epos.look_at_orders(&looked_for, SystemClock.now()).unwrap()[0].sign, Sign::Rejected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! `tillbridge orders list|show|preview|export`; `tasks` and `done` are in `orders_tasks`.
+//! `tillbridge orders list|show|preview|export|declare`; `tasks` and `done` are in `orders_tasks`.
 
 use std::io::{self, Write};
 
@@ -7,11 +7,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::{CliResult, Exit, Format, is_running, ledger_of, orders_preview, orders_tasks, output, person};
+use super::{CliError, CliResult, Exit, Format, is_running, ledger_of, orders_preview, orders_tasks, output, person};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::domain::order::ORDER_STATES;
 use crate::domain::{OrderLine, OrderState};
+use crate::ledger::declarations::Word;
 use crate::ledger::files::FileShown;
 use crate::ledger::orders::{HistoryEntry, JournalledOrder, OrderFilter};
 use crate::ledger::{Ledger, LedgerError};
@@ -78,6 +79,27 @@ pub(super) enum Command {
         #[arg(long)]
         by: Option<String>,
     },
+    /// Say what became of orders in the till where its files do not tell; recorded with who and when
+    Declare {
+        /// Numbers of the orders
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// What became of them
+        #[arg(value_enum)]
+        word: Fate,
+        /// Who says so [default: the user at the keyboard]
+        #[arg(long)]
+        by: Option<String>,
+    },
+}
+
+/// What a person says became of an order.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum Fate {
+    /// The till has booked it. A file that still waits for the till is taken away
+    Consumed,
+    /// The till has not booked it, and its file is gone. It is written again
+    Lost,
 }
 
 fn state(word: &str) -> Result<OrderState, String> {
@@ -109,12 +131,38 @@ pub(super) fn orders(config: &Config, command: Command, out: &mut dyn Write) -> 
                 let asked = ledger.ask_for_order(id, again, &by, SystemClock.now())?;
                 writeln!(out, "Order {} will be written for the till.", output::shown(&asked.order.number))?;
             }
-            if !is_running(config) {
-                writeln!(out, "No agent is running; that happens as soon as it does (tillbridge run).")?;
+            say_when(config, out)?;
+            Ok(Exit::Done)
+        }
+        Command::Declare { ids, word, by } => {
+            let by = by.unwrap_or_else(person);
+            for id in &ids {
+                declare(&ledger, id, word, &by, out)?;
             }
+            say_when(config, out)?;
             Ok(Exit::Done)
         }
     }
+}
+
+/// Nothing happens while no agent runs.
+fn say_when(config: &Config, out: &mut dyn Write) -> io::Result<()> {
+    if is_running(config) {
+        return Ok(());
+    }
+    writeln!(out, "No agent is running; that happens as soon as it does (tillbridge run).")
+}
+
+fn declare(ledger: &Ledger, id: &str, word: Fate, by: &str, out: &mut dyn Write) -> Result<(), CliError> {
+    let (word, follows) = match word {
+        Fate::Consumed => {
+            (Word::Consumed, "will count as booked by the till; if its file still waits, it is taken away.")
+        }
+        Fate::Lost => (Word::Lost, "will be written for the till again, unless its file still waits there."),
+    };
+    let declared = ledger.declare_order(id, word, by, SystemClock.now())?;
+    writeln!(out, "Order {} {follows}", output::shown(&declared.order.number))?;
+    Ok(())
 }
 
 fn list(ledger: &Ledger, filter: &OrderFilter, format: Format, out: &mut dyn Write) -> CliResult {

@@ -114,6 +114,10 @@ fn orders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         let (number, since) = (output::shown(&waiting.number), output::local(waiting.since));
         writeln!(out, "  order {number} waits for the till since {since}")?;
     }
+    for unproved in &report.taken_unproved {
+        let (number, evidence) = (output::shown(&unproved.number), output::shown(&unproved.evidence));
+        writeln!(out, "  order {number} counts as not booked: {evidence}")?;
+    }
     if report.orders_in(OrderState::Rejected) + report.orders_in(OrderState::Failed) > 0 {
         writeln!(out, "  see them with: tillbridge orders list --status rejected --status failed")?;
     }

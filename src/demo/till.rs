@@ -5,76 +5,18 @@
 //! the test to find. It books what it is given, twice if given twice: noticing that is the test's business, too.
 //! Does not promise to be quick or kind: it may reject, and it may write its stock export in pieces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+pub use self::habits::{AfterImport, AfterRefusal, Columns, ExportStyle, Habits};
 use super::till_files::{Orders, csv_of, numbers_of, parsed};
 use crate::domain::Quantity;
 
-/// What the till does with an order file that it has read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AfterImport {
-    /// Deletes it.
-    #[default]
-    Delete,
-    /// Moves it to the folder for what it has done.
-    MoveToDone,
-}
-
-/// How the till writes its stock export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ExportStyle {
-    /// Under another name first, then renamed.
-    #[default]
-    Renamed,
-    /// In pieces under its own name: [`SimulatedTill::write_piece`] writes the next.
-    InPieces,
-}
-
-/// The columns by which the till reads order files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Columns {
-    /// The order's number.
-    pub number: String,
-    /// SKU.
-    pub sku: String,
-    /// Units.
-    pub quantity: String,
-    /// Between the columns.
-    pub delimiter: u8,
-}
-
-impl Default for Columns {
-    fn default() -> Self {
-        Self { number: "OrderNo".into(), sku: "SKU".into(), quantity: "Qty".into(), delimiter: b',' }
-    }
-}
-
-/// The till's settings.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Habits {
-    /// Column names of order files.
-    pub columns: Columns,
-    /// What becomes of read order files.
-    pub after_import: AfterImport,
-    /// How exports are written.
-    pub export_style: ExportStyle,
-    /// Refuse orders with SKUs that the till does not have? (Else they are booked below zero.)
-    pub reject_unknown: bool,
-    /// Most files in one import run; the rest wait. A slow till takes one at a time.
-    pub files_per_import: Option<usize>,
-    /// Ending of the order files that it looks at.
-    pub ending: String,
-    /// Where header and lines come apart: what the name of the file with the lines has instead of that ending
-    /// (`_lines.csv`).
-    pub lines_ending: Option<String>,
-    /// What the name of the file that tells it to begin has instead of that ending (`.done`); without it the till waits.
-    pub trigger_ending: Option<String>,
-}
+mod habits;
 
 /// One booked order file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,17 +65,21 @@ pub struct SimulatedTill {
     pub done: PathBuf,
     /// Where it moves orders that it refuses.
     pub rejects: PathBuf,
+    /// Where it writes its log, if it does.
+    pub log: PathBuf,
     /// Its habits; may be changed while it runs.
     pub habits: Habits,
     books: BTreeMap<String, (String, Quantity)>,
     bookings: Vec<Booking>,
     imported: BTreeMap<String, u32>,
     rejected: Vec<(String, String)>,
+    /// Names that it has read, where it leaves files.
+    remembered: BTreeSet<String>,
     violations: Vec<Violation>,
 }
 
 impl SimulatedTill {
-    /// A till with the folders `import`, `export`, `done` and `rejects` under `home`, made if missing.
+    /// A till with the folders `import`, `export`, `done`, `rejects` and `log` under `home`, made if missing.
     ///
     /// # Errors
     /// When a folder cannot be made.
@@ -143,14 +89,16 @@ impl SimulatedTill {
             export: home.join("export"),
             done: home.join("done"),
             rejects: home.join("rejects"),
+            log: home.join("log"),
             habits,
             books: BTreeMap::new(),
             bookings: Vec::new(),
             imported: BTreeMap::new(),
             rejected: Vec::new(),
+            remembered: BTreeSet::new(),
             violations: Vec::new(),
         };
-        for folder in [&till.import, &till.export, &till.done, &till.rejects] {
+        for folder in [&till.import, &till.export, &till.done, &till.rejects, &till.log] {
             fs::create_dir_all(folder)?;
         }
         Ok(till)
@@ -220,7 +168,8 @@ impl SimulatedTill {
         for entry in fs::read_dir(&self.import)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             let of_lines = self.habits.lines_ending.as_ref().is_some_and(|ending| name.ends_with(ending));
-            if name.to_lowercase().ends_with(self.ending()) && !name.starts_with('.') && !of_lines {
+            let is_new = !self.remembered.contains(&name) && !of_lines;
+            if is_new && name.to_lowercase().ends_with(self.ending()) && !name.starts_with('.') {
                 names.push(name);
             }
         }
@@ -296,17 +245,66 @@ impl SimulatedTill {
             move_file(&path, &self.rejects.join(name))?;
             return Ok(Vec::new());
         }
-        let booked: Vec<Booking> = orders.into_iter().map(|(number, lines)| self.book(name, number, lines)).collect();
+        let refused = self.habits.refused.clone();
+        let mut said = Vec::new();
+        let mut booked = Vec::new();
+        for (number, mut lines) in orders {
+            if refused.contains(&number) {
+                self.rejected.push((name.to_owned(), format!("order {number} is refused")));
+                said.push(format!("Order {number} has failed: refused"));
+                continue;
+            }
+            let is_part = self.habits.in_part.contains(&number);
+            lines.truncate(if is_part { 1 } else { usize::MAX });
+            let more = if is_part { ", but lines were skipped" } else { "" };
+            said.push(format!("Order {number} imported{more}"));
+            booked.push(self.book(name, number, lines));
+        }
+        self.put_away(name, booked.is_empty())?;
+        self.say(name, &said)?;
+        Ok(booked)
+    }
+
+    /// What becomes of a file that was read.
+    fn put_away(&mut self, name: &str, is_refused: bool) -> io::Result<()> {
         if let Some(ending) = &self.habits.trigger_ending {
             fs::remove_file(self.beside(name, ending))?;
         }
         for part in self.parts(name) {
-            match (self.habits.after_import, part.file_name()) {
-                (AfterImport::MoveToDone, Some(file)) => move_file(&part, &self.done.join(file))?,
-                (AfterImport::Delete, _) | (AfterImport::MoveToDone, None) => fs::remove_file(&part)?,
+            let name = part.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            self.put_part_away(&name, is_refused)?;
+        }
+        Ok(())
+    }
+
+    fn put_part_away(&mut self, name: &str, is_refused: bool) -> io::Result<()> {
+        let path = self.import.join(name);
+        let renamed = |ending: &str| self.import.join(format!("{name}{ending}"));
+        match (is_refused, self.habits.after_refusal, self.habits.after_import) {
+            (true, AfterRefusal::MoveToRejects, _) => move_file(&path, &self.rejects.join(name)),
+            (true, AfterRefusal::Rename(ending), _) => move_file(&path, &renamed(ending)),
+            (_, _, AfterImport::Delete) => fs::remove_file(&path),
+            (_, _, AfterImport::MoveToDone) => move_file(&path, &self.done.join(name)),
+            (_, _, AfterImport::Rename(ending)) => move_file(&path, &renamed(ending)),
+            (_, _, AfterImport::Leave) => {
+                self.remembered.insert(name.to_owned());
+                Ok(())
             }
         }
-        Ok(booked)
+    }
+
+    /// Tells what became of the orders in a file, if it tells.
+    fn say(&self, name: &str, said: &[String]) -> io::Result<()> {
+        let text: String = said.iter().map(|line| format!("{line}\r\n")).collect();
+        if self.habits.answers {
+            let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+            fs::write(self.import.join(format!("{stem}.rsp")), &text)?;
+        }
+        if self.habits.log {
+            let mut log = fs::OpenOptions::new().create(true).append(true).open(self.log.join("import.log"))?;
+            log.write_all(text.as_bytes())?;
+        }
+        Ok(())
     }
 
     fn book(&mut self, file: &str, number: String, lines: Vec<(String, Quantity)>) -> Booking {

@@ -108,3 +108,26 @@ fn a_till_that_wants_header_lines_and_a_trigger_begins_when_it_is_told_to_and_ta
         fs::remove_file(till.import.join("b_lines.csv")).ok();
     }
 }
+
+#[test]
+fn tills_rename_or_leave_what_they_have_read_and_say_what_they_did() {
+    let (_home, mut till) =
+        till(Habits { after_import: AfterImport::Rename(".bak"), answers: true, ..Habits::default() });
+    drop_in(&till, "a.csv", ORDER);
+    till.import_all().unwrap();
+    assert!(till.import.join("a.csv.bak").exists() && till.waiting().unwrap().is_empty());
+    assert_eq!(fs::read_to_string(till.import.join("a.rsp")).unwrap(), "Order 000000001 imported\r\n");
+    till.habits = Habits { after_import: AfterImport::Leave, log: true, ..Habits::default() };
+    till.habits.in_part.insert("2".into());
+    till.habits.refused.insert("3".into());
+    drop_in(&till, "b.csv", "OrderNo,SKU,Qty\n2,1001,1\n2,1003,1\n3,1003,5\n");
+    assert_eq!(till.import_all().unwrap().len(), 1);
+    assert!(till.import.join("b.csv").exists() && till.waiting().unwrap().is_empty(), "it remembers the name");
+    assert_eq!((till.units("1001"), till.units("1003")), (7.into(), 48.into()));
+    let log = fs::read_to_string(till.log.join("import.log")).unwrap();
+    assert_eq!(log, "Order 2 imported, but lines were skipped\r\nOrder 3 has failed: refused\r\n");
+    till.habits.after_refusal = AfterRefusal::Rename(".err");
+    drop_in(&till, "c.csv", "OrderNo,SKU,Qty\n3,1003,5\n");
+    till.import_all().unwrap();
+    assert!(till.import.join("c.csv.err").exists());
+}

@@ -231,9 +231,16 @@ impl OrderState {
             (S::Published | S::TakenUnproved | S::Rejected | S::Received | S::Failed | S::Withdrawn, E::Taken) => {
                 Ok(S::Consumed)
             }
-            (S::Published | S::Rejected | S::Received | S::Failed | S::Withdrawn, E::Left) => Ok(S::TakenUnproved),
+            // From Consumed: the till said later that it booked only a part.
+            (
+                S::Published | S::Rejected | S::Received | S::Failed | S::Withdrawn | S::Consumed | S::Acknowledged,
+                E::Left,
+            ) => Ok(S::TakenUnproved),
             // It cannot have been booked while it waits; whether it was before, only a person can say.
-            (S::TakenUnproved | S::Consumed | S::Acknowledged | S::Rejected, E::CameBack) => Ok(S::Published),
+            (
+                S::TakenUnproved | S::Consumed | S::Acknowledged | S::Rejected | S::Received | S::Failed | S::Withdrawn,
+                E::CameBack,
+            ) => Ok(S::Published),
             (S::Published, E::TakenBack) => Ok(S::Received),
             (S::Published | S::TakenUnproved | S::Consumed | S::Acknowledged | S::Rejected, E::Lost) => Ok(S::Received),
             // Some tills take a file away first and refuse it later.

@@ -30,6 +30,12 @@ pub(super) fn check_folders(settings: &EposSettings, kind: FolderKind, private: 
     lines.extend(
         settings.rejects_folder.as_deref().map(|folder| can_list("list the folder for refused orders", folder)),
     );
+    let evidence = &settings.evidence;
+    let answers = evidence.answer_file.as_ref().and_then(|answer| answer.folder.as_deref());
+    lines.extend(answers.map(|folder| can_list("list the folder for the till's answers", folder)));
+    let reports = evidence.report.as_ref().map(|report| report.folder.as_path());
+    lines.extend(reports.map(|folder| can_list("list the folder of the till's reports", folder)));
+    lines.push(line("an order counts as booked when", Ok(evidence.in_words(settings.done_folder.is_some()))));
     // Without the import folder, making the staging folder would make it, too, in the wrong place.
     if settings.import_folder.is_dir() {
         let written = can_write("write, rename and delete in the staging folder", &staging);

@@ -11,6 +11,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::checks;
 use super::earlier::EarlierFiles;
 use super::fault::lasting;
 use super::heard::{Heard, Hint, Of};
@@ -20,11 +21,11 @@ use super::profile_check::CheckedProfile;
 use super::publish::Importing;
 use super::settings::{EposSettings, SettingsError};
 use super::settle::{SettleRules, SettleTracker};
+use super::sightings::Sightings;
 use super::spool::{Spool, spooled_companion};
 use super::stock_export::{ExportFile, read_export};
 use super::sweep::Sweep;
 use super::volume::{FolderKind, kind_of};
-use super::{checks, sightings};
 use crate::ports::{
     Awaited, CheckLine, Earlier, Epos, EposError, ExportFate, ExportLook, FileNames, Marks, OrderFile, Pace, Purpose,
     ReadError, ReadSummary, Revealed, RowSink, SettledExport, Sighting, Sign, SpooledExport, ToWrite, Withdrawal,
@@ -41,6 +42,7 @@ pub struct FolderEpos {
     spool: Spool,
     importing: Importing,
     earlier: EarlierFiles,
+    sightings: Sightings,
     tracker: Mutex<SettleTracker>,
     heard: Mutex<Heard>,
     /// What the folders lay on at the last look; in doubt a share.
@@ -63,6 +65,7 @@ impl FolderEpos {
         let deltas = deltas.map_err(SettingsError::DeltaProfile)?;
         let zone = settings.zone()?;
         let importing = Importing::new(&settings, &private_folder);
+        let sightings = Sightings::new(&settings);
         let spool = Spool::new(private_folder, settings.export_folder.clone(), settings.exports_after);
         let epos = Self {
             settings,
@@ -72,6 +75,7 @@ impl FolderEpos {
             spool,
             importing,
             earlier: EarlierFiles::default(),
+            sightings,
             tracker: Mutex::default(),
             heard: Mutex::default(),
             kind: Mutex::default(),
@@ -281,7 +285,7 @@ impl Epos for FolderEpos {
     }
 
     fn marks(&self) -> Result<Marks, EposError> {
-        Ok(Marks::new())
+        self.sightings.marks()
     }
 
     fn compare(&self, file: &OrderFile) -> Result<Earlier, EposError> {
@@ -327,20 +331,17 @@ impl Epos for FolderEpos {
         self.importing.finish_withdrawal(names)
     }
 
-    fn look_at_orders(&self, awaited: &[Awaited]) -> Result<Vec<Sighting>, EposError> {
+    fn look_at_orders(&self, awaited: &[Awaited], now: Timestamp) -> Result<Vec<Sighting>, EposError> {
         self.look_at_kind();
         let events = locked(&self.heard).begin(Of::Orders);
-        let sightings = sightings::look(&self.settings, &self.importing, awaited)?;
+        let pace = self.pace();
+        let sightings = self.sightings.look(&self.settings, &self.importing, awaited, &pace, now)?;
         let waiting = sightings.iter().filter(|seen| seen.sign == Sign::Waiting).map(|seen| seen.name.as_str());
         let mut heard = locked(&self.heard);
         let changed = heard.note_waiting(awaited.iter().map(|file| file.names.name.as_str()), waiting);
         heard.end(Of::Orders, events, changed);
         drop(heard);
         Ok(sightings)
-    }
-
-    fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
-        sightings::refused(&self.settings, &self.importing, names)
     }
 }
 

@@ -3,13 +3,13 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::domain::evidence::{EvidenceTracker, Pace, Whereabouts};
 use crate::domain::retry::FailureClass;
 use crate::domain::stock::Scope;
 use crate::domain::stock::Timing;
 use crate::epos::profile::{AsOf, AsOfFrom, Column, StockProfile};
 use crate::epos::settings::{ExportsAfter, Watch};
-use crate::ports::{Cause, Sign};
-use crate::tasks::evidence::{EvidenceTracker, Outcome};
+use crate::ports::{Beside, Cause, Role, Sign};
 
 /// A shop in a temporary folder.
 struct Shop {
@@ -87,7 +87,7 @@ impl Shop {
     }
 
     fn sign(&self, name: &str) -> Result<Sign, EposError> {
-        self.epos.look_at_orders(&[awaited(name)]).map(|seen| seen[0].sign)
+        self.epos.look_at_orders(&[awaited(name)], at(0)).map(|seen| seen[0].sign)
     }
 
     fn class_of_sign(&self, name: &str) -> FailureClass {
@@ -105,7 +105,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn awaited(name: &str) -> Awaited {
-    Awaited { names: name.into(), ..Awaited::default() }
+    Awaited { names: name.into(), is_expected: true, ..Awaited::default() }
 }
 
 fn order(name: &str, text: &str) -> OrderFile {
@@ -506,15 +506,78 @@ fn whereabouts_are_told_what_waits_waits_and_then_a_refusal_wins() {
 }
 
 #[test]
+fn evidence_of_a_renamed_file_is_its_new_name_unless_it_waits() {
+    let shop = Shop::with(|settings| {
+        settings.evidence.renamed_to = vec!["{name}.bak".into(), "{stem}_processed.{ext}".into()];
+        settings.evidence.renamed_rejected = vec!["{stem}.err".into()];
+    });
+    shop.epos.accept_folders().unwrap();
+    for name in ["A.csv.BAK", "b_processed.csv", "c.err", "c.csv.bak", "w.csv", "w.csv.bak"] {
+        shop.write(&format!("import/{name}"), "");
+    }
+    for (name, sign, found_as) in [
+        ("a.csv", Sign::Renamed, Some("A.csv.BAK")),
+        ("b.csv", Sign::Renamed, Some("b_processed.csv")),
+        ("c.csv", Sign::Rejected, Some("c.err")),
+        ("w.csv", Sign::Waiting, None),
+        ("d.csv", Sign::Gone, None),
+    ] {
+        let seen = shop.epos.look_at_orders(&[awaited(name)], at(0)).unwrap().remove(0);
+        assert_eq!((seen.sign, seen.found_as.as_deref()), (sign, found_as), "{name}");
+    }
+}
+
+#[test]
+fn evidence_of_files_that_go_together_is_that_of_the_one_that_came_least_far_and_a_trigger_proves_nothing() {
+    let shop = Shop::new();
+    let beside = |name: &str, role| Beside { name: name.into(), role };
+    let names =
+        FileNames { name: "h.csv".into(), beside: vec![beside("l.csv", Role::Lines), beside("go.trg", Role::Trigger)] };
+    let look =
+        || shop.epos.look_at_orders(&[Awaited { names: names.clone(), ..awaited("") }], at(0)).unwrap().remove(0);
+    shop.epos.accept_folders().unwrap();
+    shop.write("import/h.csv", "");
+    shop.write("import/l.csv", "");
+    shop.write("import/go.trg", "");
+    assert_eq!((look().sign, look().remark), (Sign::Waiting, None));
+    fs::remove_file(shop.path("import/h.csv")).unwrap();
+    shop.write("done/h.csv", "");
+    assert_eq!(look().sign, Sign::Waiting);
+    let remark = look().remark.unwrap();
+    assert!(remark.contains("h.csv has left") && remark.contains("l.csv still waits"), "{remark}");
+    fs::remove_file(shop.path("import/l.csv")).unwrap();
+    assert_eq!((look().sign, look().remark), (Sign::Gone, None), "the lines may be lost");
+    shop.write("done/l.csv", "");
+    assert_eq!(look().sign, Sign::MovedToDone, "the trigger still lies there");
+    shop.write("rejects/l.csv", "");
+    assert_eq!(look().sign, Sign::Rejected);
+}
+
+#[test]
+fn a_file_that_is_not_expected_there_does_not_prove_a_folder_right() {
+    let shop = Shop::new();
+    publish(&shop.epos, &order("o1.csv", "text")).unwrap();
+    fs::remove_dir_all(shop.path("import/.tillbridge")).unwrap();
+    let old = Awaited { names: "o1.csv".into(), ..Awaited::default() };
+    assert!(shop.epos.look_at_orders(&[old], at(0)).is_err(), "it may be the copy of a folder");
+    assert_eq!(shop.sign("o1.csv").unwrap(), Sign::Waiting);
+}
+
+#[test]
 fn a_till_that_deletes_at_once_is_still_seen_to_have_taken_the_order() {
     let shop = Shop::new();
-    let mut tracker = EvidenceTracker::new(&shop.epos.pace());
+    let pace = shop.epos.pace();
+    let every = SignedDuration::try_from(pace.order_gone_every).unwrap();
+    let pace = Pace { looks: pace.order_gone_looks, every };
+    let mut tracker = EvidenceTracker::default();
     publish(&shop.epos, &order("o1.csv", "text")).unwrap();
     fs::remove_file(shop.path("import/o1.csv")).unwrap();
-    let names = [awaited("o1.csv")];
-    let mut found = |second| tracker.observe(&shop.epos.look_at_orders(&names).unwrap(), at(second));
-    assert_eq!(found(0), []);
-    assert_eq!(found(5)[0].outcome, Outcome::Taken { at: at(0) });
+    let mut found = |second| {
+        let seen = shop.epos.look_at_orders(&[awaited("o1.csv")], at(second)).unwrap();
+        tracker.observe("o1.csv", seen[0].sign, pace, at(second))
+    };
+    assert_eq!(found(0), Whereabouts::Unsure);
+    assert_eq!(found(5), Whereabouts::Gone { since: at(0) });
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::evidence_settings::EvidenceSettings;
 use super::folder_path::complaint;
 use super::name_pattern::matches;
 use super::order_name::may_be_same;
@@ -16,6 +17,7 @@ use super::order_profile::{CANCELLATION_NAME, OrderProfile, cancellation_profile
 use super::profile::{AsOfFrom, StockProfile};
 use super::profile_check::ProfileError;
 use super::volume::{FolderKind, share_behind_letter};
+use crate::domain::evidence::EvidenceRules;
 use crate::domain::stock::Scope;
 use crate::ports::Pace;
 use crate::units::Span;
@@ -105,6 +107,9 @@ pub struct EposSettings {
     /// What becomes of the till's own export after it was read.
     #[serde(default)]
     pub exports_after: ExportsAfter,
+    /// What proves that the till booked an order.
+    #[serde(default)]
+    pub evidence: EvidenceSettings,
     /// What the till's exports look like.
     #[serde(default)]
     pub stock_profile: StockProfile,
@@ -190,6 +195,7 @@ impl EposSettings {
             order_gone_looks: None,
             order_gone_every: None,
             exports_after: ExportsAfter::default(),
+            evidence: EvidenceSettings::default(),
             stock_profile,
             delta_profile: None,
             order_profile: OrderProfile::default(),
@@ -200,6 +206,11 @@ impl EposSettings {
     /// Where order files are made ready.
     pub fn staging(&self) -> PathBuf {
         self.staging_folder.clone().unwrap_or_else(|| self.import_folder.join(STAGING))
+    }
+
+    /// What the whereabouts of order files prove.
+    pub fn evidence_rules(&self) -> EvidenceRules {
+        self.evidence.rules(self.done_folder.is_some())
     }
 
     /// Is the staging folder inside the import folder?
@@ -265,6 +276,8 @@ impl EposSettings {
         self.pace_problems(&mut found);
         found.extend(self.order_profile.problems().into_iter().map(|what| key("order_profile", what)));
         self.cancellation_problems(&mut found);
+        let of_evidence = self.evidence.problems(&self.order_profile.sample_name(), &self.import_folder);
+        found.extend(of_evidence.into_iter().map(|(name, what)| key(name, what)));
         found.extend(self.zone().err());
         found.extend(self.stock_profile.check().map_err(SettingsError::StockProfile).err());
         self.delta_problems(&mut found);

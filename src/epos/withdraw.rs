@@ -187,6 +187,15 @@ impl Importing {
         Ok(None)
     }
 
+    /// A file that is done with lies where the till looks once more: what an earlier withdrawal of it left in staging says
+    /// nothing about it.
+    pub(super) fn forget_withdrawal(&self, name: &str) {
+        let away = self.in_staging(name, WITHDRAWN);
+        if let Err(error) = remove_if_there(&away) {
+            tracing::debug!(path = %away.display(), error = %error, "the trace of an earlier withdrawal stays; the next one replaces it");
+        }
+    }
+
     /// Removes what withdrawals of earlier files of these names left: it says nothing about later ones.
     pub(super) fn forget_marks(&self, names: &FileNames) -> Result<(), EposError> {
         for name in std::iter::once(&names.name).chain(names.beside.iter().map(|beside| &beside.name)) {

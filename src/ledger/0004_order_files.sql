@@ -22,8 +22,9 @@ CREATE TABLE order_file_4 (
   evidence   TEXT,
   PRIMARY KEY (name, order_id)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO order_file_4 (name, order_id, copy, sha256, bytes, state, planned_at, visible_at, ended_at, evidence)
-  SELECT name, order_id, copy, sha256, bytes, state, planned_at, visible_at, ended_at, evidence FROM order_file;
+-- A file that was taken had gone by then.
+INSERT INTO order_file_4 (name, order_id, copy, sha256, bytes, state, planned_at, visible_at, left_at, ended_at, evidence)
+  SELECT name, order_id, copy, sha256, bytes, state, planned_at, visible_at, ended_at, ended_at, evidence FROM order_file;
 
 CREATE TABLE order_file_units_4 (
   name     TEXT NOT NULL,
@@ -57,7 +58,7 @@ DROP TABLE order_file_sequence;
 ALTER TABLE order_file_sequence_4 RENAME TO order_file_sequence;
 CREATE INDEX order_file_sequence_last ON order_file_sequence (sequence);
 
--- What a person said of an order, until the agent has carried it out.
+-- What a person said of an order, until the agent has carried it out, or for a while that it could not.
 CREATE TABLE order_declared (
   order_id TEXT PRIMARY KEY REFERENCES web_order (id),
   word     TEXT NOT NULL,

@@ -12,6 +12,15 @@ use super::{Doing, Ledger, Result, micros, orders};
 use crate::domain::order::OrderEvent;
 use crate::ports::{Acknowledgement, Stage};
 
+/// The same for every repetition of this news.
+pub(crate) fn key_of(order: &FileOrder, stage: Stage) -> String {
+    let word = match stage {
+        Stage::Consumed => "consumed",
+        Stage::Rejected => "rejected",
+    };
+    format!("{}-{word}-{}", order.id, order.copy)
+}
+
 /// Queues the news of what became of an order file.
 pub(crate) fn enqueue(
     tx: &Transaction<'_>,
@@ -21,11 +30,7 @@ pub(crate) fn enqueue(
     at: Timestamp,
     now: Timestamp,
 ) -> Result<()> {
-    let word = match stage {
-        Stage::Consumed => "consumed",
-        Stage::Rejected => "rejected",
-    };
-    let key = format!("{}-{word}-{}", order.id, order.copy);
+    let key = key_of(order, stage);
     let news = Acknowledgement {
         order: order.id.clone(),
         number: order.number.clone(),

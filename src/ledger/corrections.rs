@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::files::{FileState, OpenFile, fingerprint, open_cancellations};
 use super::items::sku_column;
 use super::orders::{JournalledOrder, SELECT, json, note, rows};
-use super::{Doing, Result, at_column, micros, outbox, typed};
+use super::{Doing, Result, at_column, item_map, micros, outbox, typed};
 use crate::domain::corrections::{Asked, Booked, Particulars, Taken, Units, add};
 use crate::domain::{OrderId, OrderState, Quantity, Sku, WebOrder};
 
@@ -284,10 +284,13 @@ pub(super) fn book_by_hand(
         params![name, id.0, copy, version, micros(now), format!("said by {by}")],
     )
     .doing(NOTE)?;
+    // Staff book it under the code that the till has for the item now.
+    let codes = item_map::map_of(tx, &units.keys().cloned().collect::<Vec<_>>())?;
     for (sku, units) in units {
+        let code = codes.till_of(sku).unwrap_or(sku);
         tx.execute(
-            "INSERT INTO order_file_units (name, order_id, sku, units) VALUES (?1, ?2, ?3, ?4)",
-            params![name, id.0, sku.as_str(), units.to_string()],
+            "INSERT INTO order_file_units (name, order_id, sku, units, booked_as) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![name, id.0, sku.as_str(), units.to_string(), code.as_str()],
         )
         .doing(NOTE)?;
     }

@@ -10,7 +10,7 @@ use rusqlite::{Row, Transaction, params};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::fates::end_file;
+use super::fates::{Proof, end_file};
 use super::orders::{AGENT, move_order};
 use super::{Doing, Ledger, LedgerError, Result, at_column, corrections, micros};
 use crate::domain::OrderId;
@@ -69,6 +69,8 @@ pub struct FileOrder {
     pub version: String,
     /// Has it nothing left to book?
     pub void: bool,
+    /// What was seen of it in this file last; empty: nothing yet.
+    pub evidence: String,
 }
 
 impl OpenFile {
@@ -76,7 +78,8 @@ impl OpenFile {
     pub fn awaited(&self) -> Awaited {
         let order = |order: &FileOrder| AwaitedOrder { id: order.id.clone(), number: order.number.clone() };
         let orders = self.orders.iter().map(order).collect();
-        Awaited { names: self.names.clone(), orders, marks: self.marks.clone() }
+        let is_expected = self.state == FileState::Visible;
+        Awaited { names: self.names.clone(), is_expected, orders, marks: self.marks.clone() }
     }
 }
 
@@ -150,7 +153,7 @@ impl Ledger {
         self.transact("end an older order file", |tx| {
             for order in &file.orders {
                 let evidence = "taken back, and written again on a person's word";
-                end_file(tx, file, order, "withdrawn", now, evidence)?;
+                end_file(tx, file, order, "withdrawn", &Proof::seen(now, evidence))?;
                 if order.id != *asked {
                     taken_back_in(tx, order, now)?;
                 }
@@ -199,20 +202,6 @@ impl Ledger {
         })
     }
 
-    /// The newest files of orders that count as taken on this evidence since then.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or a damaged row.
-    pub fn taken_since(&self, since: Timestamp, evidence: &str) -> Result<Vec<OpenFile>> {
-        self.read("list taken order files", |tx| {
-            let sql = format!(
-                "{OPEN} WHERE f.state = 'taken' AND f.ended_at >= ?1 AND f.evidence = ?2
-                   AND o.state IN ('consumed', 'acknowledged') AND {NEWEST} ORDER BY f.ended_at, f.name, f.order_id"
-            );
-            grouped(tx, &sql, params![micros(since), evidence])
-        })
-    }
-
     /// A staged file by its name.
     ///
     /// # Errors
@@ -249,16 +238,6 @@ impl Ledger {
             });
             shown.and_then(Iterator::collect).doing("list an order's files")
         })
-    }
-}
-
-impl Ledger {
-    /// Orders whose files are with the till, without evidence that it took them.
-    ///
-    /// # Errors
-    /// A failure of SQLite.
-    pub fn waiting_for_till(&self) -> Result<Vec<PublishedOrder>> {
-        self.read("list orders that wait for the till", unproved_in)
     }
 }
 
@@ -307,25 +286,26 @@ pub(super) fn move_if_it_fits(
     }
 }
 
-/// Files with the till and without evidence: what the gate asks about.
+/// Files with the till and without evidence: what the gate asks about. Of an order that was written again only the newest
+/// file counts: whatever became of the older one, the order is not deducted before that one is taken.
 pub(crate) fn unproved_in(tx: &Transaction<'_>) -> Result<Vec<PublishedOrder>> {
-    let mut found = tx
-        .prepare_cached(
-            "SELECT o.number, coalesce(f.visible_at, f.planned_at) FROM order_file f JOIN web_order o ON o.id = f.order_id
-             WHERE f.state IN ('staged', 'visible', 'left') AND f.kind = 'order' ORDER BY 2",
-        )
-        .doing("list unproved orders")?;
+    const LIST: &str = "list unproved orders";
+    let sql = format!(
+        "SELECT o.number, coalesce(f.visible_at, f.planned_at) FROM order_file f JOIN web_order o ON o.id = f.order_id
+         WHERE f.state IN ('staged', 'visible', 'left') AND f.kind = 'order' AND {NEWEST} ORDER BY 2"
+    );
+    let mut found = tx.prepare_cached(&sql).doing(LIST)?;
     let orders = found.query_map([], |row| {
         Ok(PublishedOrder { number: row.get(0)?, published_at: at_column(row.get(1)?), taken_at: None })
     });
-    orders.and_then(Iterator::collect).doing("list unproved orders")
+    orders.and_then(Iterator::collect).doing(LIST)
 }
 
-const OPEN: &str = "SELECT f.name, f.beside, f.kind, f.state, f.sha256, f.planned_at, f.visible_at, f.left_at, f.marks,
-       f.order_id, o.number, f.copy, f.version, o.void FROM order_file f JOIN web_order o ON o.id = f.order_id";
+pub(super) const OPEN: &str = "SELECT f.name, f.beside, f.kind, f.state, f.sha256, f.planned_at, f.visible_at, f.left_at, f.marks,
+       f.order_id, o.number, f.copy, f.version, o.void, coalesce(f.evidence, '') FROM order_file f JOIN web_order o ON o.id = f.order_id";
 
 /// No later file of the same order was planned. A cancellation takes back its own units, whatever follows it.
-const NEWEST: &str = "(f.kind = 'cancellation'
+pub(super) const NEWEST: &str = "(f.kind = 'cancellation'
        OR NOT EXISTS (SELECT 1 FROM order_file g WHERE g.order_id = f.order_id AND g.kind = f.kind AND g.copy > f.copy))";
 
 /// Cancellation files of an order that have not come to their end, oldest first.
@@ -355,7 +335,7 @@ fn grouped(tx: &Transaction<'_>, sql: &str, params: impl rusqlite::Params) -> Re
     Ok(files)
 }
 
-fn open_file(row: &Row<'_>) -> rusqlite::Result<OpenFile> {
+pub(super) fn open_file(row: &Row<'_>) -> rusqlite::Result<OpenFile> {
     let state = match row.get::<_, String>(3)?.as_str() {
         "taken" => FileState::Taken,
         "left" => FileState::Left,
@@ -370,6 +350,7 @@ fn open_file(row: &Row<'_>) -> rusqlite::Result<OpenFile> {
         copy: row.get(11)?,
         version: row.get(12)?,
         void: row.get(13)?,
+        evidence: row.get(14)?,
     };
     Ok(OpenFile {
         names: FileNames { name: row.get(0)?, beside: json_column(row, 1)? },

@@ -209,6 +209,9 @@ fn refuse_doubling(found: &JournalledOrder, again: bool) -> Result<()> {
         OrderState::Published if !again => not_possible(format!(
             "order {number} lies in the till's import folder already; with --again the agent takes that file back first and writes a new one"
         )),
+        OrderState::TakenUnproved if !again => not_possible(format!(
+            "the file of order {number} has left the till's import folder, so that the till may have booked it; see in the till. If it has not: tillbridge orders declare {number} lost, or --again"
+        )),
         OrderState::Consumed | OrderState::Acknowledged if !again => not_possible(format!(
             "order {number} was taken by the till ({}); writing it once more may book it twice. If the till really lost it: --again",
             found.state

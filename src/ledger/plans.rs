@@ -164,6 +164,7 @@ fn plan_in(tx: &Transaction<'_>, plan: &Plan<'_>, now: Timestamp) -> rusqlite::R
                 marks, sha256, file.bytes.len() as i64, micros(now)
             ],
         )?;
+        end_older(tx, written, purpose, now)?;
         note_sequence(tx, file.sequence, written, purpose)?;
         note_units(tx, &file.name, written, codes)?;
     }
@@ -176,6 +177,20 @@ fn has_present_codes(tx: &Transaction<'_>, plan: &Plan<'_>) -> Result<bool> {
     let skus: Vec<Sku> = units.map(|(sku, _)| sku.clone()).collect();
     let now = item_map::map_of(tx, &skus)?;
     Ok(skus.iter().all(|sku| plan.codes.till_of(sku) == now.till_of(sku)))
+}
+
+/// What became of an older file of this order that nothing proved does not matter any more, unless it comes back.
+fn end_older(tx: &Transaction<'_>, written: &WrittenOrder, purpose: Purpose, now: Timestamp) -> rusqlite::Result<()> {
+    // A cancellation takes back its own units, whatever follows it.
+    if purpose == Purpose::Cancellation {
+        return Ok(());
+    }
+    tx.execute(
+        "UPDATE order_file SET state = 'lost', ended_at = ?4, evidence = coalesce(evidence, '') || '; written again'
+         WHERE order_id = ?1 AND kind = ?2 AND copy < ?3 AND state = 'left'",
+        params![written.order.0, kind_word(purpose), written.copy, micros(now)],
+    )
+    .map(|_| ())
 }
 
 /// The orders of a batch share its running number; no other file may have it.

@@ -75,7 +75,7 @@ pub trait Epos: Send + Sync {
     /// Can the till be told to take back what it has booked?
     fn takes_cancellations(&self) -> bool;
 
-    /// How long the till's reports and logs are now; empty where the till's own words are no evidence.
+    /// How far the till's reports and logs are now; empty where the till's own words are no evidence.
     ///
     /// # Errors
     /// When one could not be looked at.
@@ -145,17 +145,13 @@ pub trait Epos: Send + Sync {
     /// As [`Epos::withdraw`].
     fn finish_withdrawal(&self, names: &FileNames) -> Result<Option<Withdrawal>, EposError>;
 
-    /// Looks once at the folders, answers and reports that tell what became of published files.
+    /// Looks once at the folders, answers and reports that tell what became of published files. `now` is the time of the
+    /// look.
     ///
     /// # Errors
-    /// When a folder could not be listed, or is not the folder that it was: then nothing is known.
-    fn look_at_orders(&self, awaited: &[Awaited]) -> Result<Vec<Sighting>, EposError>;
-
-    /// Those of `names` that lie in the rejects folder. Nothing is concluded about the others.
-    ///
-    /// # Errors
-    /// When the folder could not be listed.
-    fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError>;
+    /// When a folder could not be listed or a report not be read, or when a folder is not the one that it was: then
+    /// nothing is known.
+    fn look_at_orders(&self, awaited: &[Awaited], now: Timestamp) -> Result<Vec<Sighting>, EposError>;
 }
 
 /// Takes one row of an export.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::domain::evidence::{AnswerSays, Sign};
 use crate::domain::{OrderId, Quantity, Sku, WebOrder};
 
 /// What an order file is for.
@@ -137,15 +138,26 @@ pub enum Withdrawal {
     Gone,
 }
 
-/// How long each of the till's reports and logs was, in bytes: what stands before that is not about a later file.
-pub type Marks = BTreeMap<String, u64>;
+/// How far each of the till's reports and logs was, by name: what stands before that is not about a later file.
+pub type Marks = BTreeMap<String, Mark>;
+
+/// How far a report was, and how to know it again when it was renamed or begun anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Its length in bytes.
+    pub length: u64,
+    /// Hash of its beginning, as far as it went.
+    pub head: String,
+}
 
 /// A published file that is to be looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Awaited {
     /// Its names.
     pub names: FileNames,
-    /// The orders in it.
+    /// Should it lie in the import folder, by what is known? Then finding it there proves that this is the folder.
+    pub is_expected: bool,
+    /// The orders in it that the till may speak of.
     pub orders: Vec<AwaitedOrder>,
     /// The till's reports as they were before it was written.
     pub marks: Marks,
@@ -169,23 +181,10 @@ pub struct Sighting {
     pub sign: Sign,
     /// The name under which it was found, where the till renamed it.
     pub found_as: Option<String>,
-    /// What the till itself says of single orders in it.
+    /// What the till itself says of single orders in it, one answer for each order at most.
     pub answers: Vec<Answer>,
-}
-
-/// What the whereabouts of an order file say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
-    /// Still in the import folder, or a part of it.
-    Waiting,
-    /// In the rejects folder.
-    Rejected,
-    /// In the folder for what the till has done: taken.
-    MovedToDone,
-    /// Where it lay, under the name that the till gives to what it has taken.
-    Renamed,
-    /// In none of them.
-    Gone,
+    /// What a person should know of it.
+    pub remark: Option<String>,
 }
 
 /// What the till says of one order, in an answer file, a report or a log.
@@ -195,17 +194,6 @@ pub struct Answer {
     pub order: OrderId,
     /// What it says.
     pub says: AnswerSays,
-    /// Where that stands, to show: `import.log, line 17: "Order 100 imported"`.
+    /// Where that stands, to show: `import.log: "Order 100 imported"`.
     pub by: String,
-}
-
-/// What a till's answer says of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswerSays {
-    /// It is booked.
-    Booked,
-    /// Some of it is booked, some is not: a person has to look.
-    Partly,
-    /// It is refused.
-    Refused,
 }

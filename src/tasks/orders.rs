@@ -5,13 +5,17 @@
 
 mod changes;
 mod compare;
+mod declared;
 mod observe;
 mod publish;
 mod report;
+mod returned;
 pub mod task_words;
 pub mod till_codes;
+mod unproved;
 mod withdraw;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use changes::{ORDER_CANCELLED_AFTER_TAKEN, ORDER_CHANGED_AFTER_TAKEN, ORDER_REFUNDED};
@@ -19,12 +23,13 @@ pub use compare::{ORDER_FILE_CHANGED, STAGING_LEFTOVERS};
 pub use report::{
     IMPORT_FOLDER, ITEM_UNKNOWN_TO_TILL, ORDER_FAILED, ORDER_NOT_TAKEN, ORDER_REJECTED, ORDERS_BEFORE_START,
 };
+pub use unproved::{DECLARATION_REFUSED, ORDER_CAME_BACK, ORDER_PARTLY_BOOKED, ORDER_TAKEN_UNPROVED};
 
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::evidence::EvidenceTracker;
 use super::{Next, Reconciler, Shop};
+use crate::domain::evidence::EvidenceTracker;
 use crate::ledger::{LedgerError, Result};
 use crate::ports::EposError;
 
@@ -40,6 +45,12 @@ pub struct Figures {
     pub published: u64,
     /// Orders seen to be taken.
     pub taken: u64,
+    /// Orders whose files have gone, without proof that the till booked them.
+    pub unproved: u64,
+    /// Order files that lay in the import folder once more.
+    pub came_back: u64,
+    /// Orders that a person said to be lost.
+    pub lost: u64,
     /// Orders refused by the till.
     pub rejected: u64,
     /// Orders taken back before the till took them.
@@ -68,19 +79,26 @@ fn go_on<T>(result: Result<T>) -> Result<Option<T>> {
     }
 }
 
+/// What the looks at the till's folders showed so far.
+#[derive(Debug, Default)]
+struct Looks {
+    tracker: EvidenceTracker,
+    /// What a person should know of order files, by name.
+    remarks: HashMap<String, String>,
+}
+
 /// The reconciler.
 pub struct Orders {
     shop: Arc<Shop>,
     /// One activation at a time: delivery asks for one as well.
-    tracker: Mutex<EvidenceTracker>,
+    looks: Mutex<Looks>,
     compared: Mutex<compare::Compared>,
 }
 
 impl Orders {
     /// For this shop.
     pub fn new(shop: Arc<Shop>) -> Arc<Self> {
-        let tracker = EvidenceTracker::new(&shop.epos.pace());
-        Arc::new(Self { shop, tracker: Mutex::new(tracker), compared: Mutex::default() })
+        Arc::new(Self { shop, looks: Mutex::default(), compared: Mutex::default() })
     }
 
     /// One activation. Blocks on the disk.
@@ -88,15 +106,15 @@ impl Orders {
     /// # Errors
     /// A failure of the ledger.
     pub fn reconcile(&self) -> Result<Figures> {
-        let mut tracker: MutexGuard<'_, _> = self.tracker.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looks: MutexGuard<'_, _> = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let started = self.shop.clock.now();
         let mut figures = Figures::default();
         // While a withdrawal is cut off, nothing is written and nothing concluded.
         let trouble = match self.compare()? {
-            Ok(()) => self.act(&mut tracker, &mut figures)?.err(),
+            Ok(()) => self.act(&mut looks, &mut figures)?.err(),
             Err(error) => Some(error),
         };
-        self.report(trouble)?;
+        self.report(trouble, &looks.remarks)?;
         if figures != Figures::default() {
             self.shop.run("orders", started, "done", &figures, Some("orders moved between agent and till"));
             self.shop.wakes.delivery.notify_one();
@@ -105,7 +123,7 @@ impl Orders {
         Ok(figures)
     }
 
-    fn act(&self, tracker: &mut EvidenceTracker, figures: &mut Figures) -> Attempt {
+    fn act(&self, looks: &mut Looks, figures: &mut Figures) -> Attempt {
         let mut trouble = self.resume(figures)?.err();
         trouble = trouble.or(self.withdraw(figures)?.err());
         // While a staged file waits to be revealed, nothing else is written: the folder cannot be used.
@@ -113,8 +131,7 @@ impl Orders {
             trouble = self.publish(figures)?.err();
         }
         trouble = trouble.or(self.correct(figures)?.err());
-        trouble = trouble.or(self.observe(tracker, figures)?.err());
-        trouble = trouble.or(self.look_for_late_refusals(figures)?.err());
+        trouble = trouble.or(self.observe(looks, figures)?.err());
         Ok(trouble.map_or(Ok(()), Err))
     }
 }

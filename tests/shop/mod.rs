@@ -279,13 +279,9 @@ impl Epos for MortalEpos {
         self.pass(Step::AfterWithdraw)?;
         Ok(withdrawn)
     }
-    fn look_at_orders(&self, awaited: &[Awaited]) -> Result<Vec<Sighting>, EposError> {
+    fn look_at_orders(&self, awaited: &[Awaited], now: jiff::Timestamp) -> Result<Vec<Sighting>, EposError> {
         self.pass(Step::BeforeLook)?;
-        self.inner.look_at_orders(awaited)
-    }
-    fn look_for_refused(&self, names: &[String]) -> Result<Vec<String>, EposError> {
-        self.alive()?;
-        self.inner.look_for_refused(names)
+        self.inner.look_at_orders(awaited, now)
     }
 }
 

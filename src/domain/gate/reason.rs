@@ -12,7 +12,7 @@ use crate::domain::stock::{Sequence, in_words};
 #[serde(tag = "reason", rename_all = "kebab-case")]
 pub enum HoldReason {
     /// The till had this order before it exported, and there is no evidence that it took it.
-    #[error("order {number} was given to the till at {} and has not been taken yet", in_words(*published_at))]
+    #[error("order {number} was given to the till at {} and nothing proves yet that the till booked it", in_words(*published_at))]
     OrderNotTaken {
         /// The order's number.
         number: String,

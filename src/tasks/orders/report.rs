@@ -2,10 +2,13 @@
 //!
 //! Promises: each condition is worked out anew from the ledger, so that it ends by itself when its cause does.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use super::Orders;
 use super::changes::{ORDER_CANCELLED_AFTER_TAKEN, ORDER_CHANGED_AFTER_TAKEN, ORDER_REFUNDED};
+use super::unproved::{DECLARATION_REFUSED, ORDER_CAME_BACK, ORDER_PARTLY_BOOKED, ORDER_TAKEN_UNPROVED};
 use crate::domain::OrderState;
 use crate::domain::stock::in_words;
 use crate::ledger::Result;
@@ -33,8 +36,12 @@ pub(super) const MOST_SHOWN: u32 = 50;
 const NUMBERS_SHOWN: u32 = 5;
 
 /// What `report` works out anew each time, the folder apart.
-const CODES: [&str; 8] = [
+const CODES: [&str; 12] = [
     ORDER_NOT_TAKEN,
+    ORDER_TAKEN_UNPROVED,
+    ORDER_PARTLY_BOOKED,
+    ORDER_CAME_BACK,
+    DECLARATION_REFUSED,
     ORDER_FAILED,
     ORDER_REJECTED,
     ITEM_UNKNOWN_TO_TILL,
@@ -45,13 +52,16 @@ const CODES: [&str; 8] = [
 ];
 
 impl Orders {
-    pub(super) fn report(&self, trouble: Option<EposError>) -> Result<()> {
+    pub(super) fn report(&self, trouble: Option<EposError>, remarks: &HashMap<String, String>) -> Result<()> {
         let folder: Vec<Trouble> = trouble.iter().map(folder_trouble).collect();
         if let Some(error) = &trouble {
             tracing::warn!(error = chain(error), "the till's order folders cannot be used");
         }
         self.shop.conditions(&[IMPORT_FOLDER], &folder);
-        let mut troubles = self.overdue()?;
+        let mut troubles = self.overdue(remarks)?;
+        troubles.extend(self.unproved(remarks)?);
+        troubles.extend(self.came_back()?);
+        troubles.extend(self.refused_declarations()?);
         for (state, code) in [(OrderState::Failed, ORDER_FAILED), (OrderState::Rejected, ORDER_REJECTED)] {
             let filter = OrderFilter { states: vec![state], since: None, limit: MOST_SHOWN };
             troubles.extend(self.shop.ledger.orders(&filter)?.iter().map(|order| stuck_trouble(order, code)));
@@ -80,7 +90,7 @@ impl Orders {
         }))
     }
 
-    fn overdue(&self) -> Result<Vec<Trouble>> {
+    fn overdue(&self, remarks: &HashMap<String, String>) -> Result<Vec<Trouble>> {
         let now = self.shop.clock.now();
         let settings = &self.shop.settings;
         let waits = |since: Timestamp| now.duration_since(since);
@@ -95,7 +105,12 @@ impl Orders {
                 code: ORDER_NOT_TAKEN,
                 subject: order.number.clone(),
                 severity: if alarm { Severity::Error } else { Severity::Warning },
-                text: format!("the till has not taken order {} since {}", order.number, in_words(order.published_at)),
+                text: format!(
+                    "the till has not taken order {} since {}{}",
+                    order.number,
+                    in_words(order.published_at),
+                    remark_of(remarks, &order.file)
+                ),
                 remedy: "Start the web-order import in the till, or see why it does not run. Until then stock counts as if the till had not booked the order.".into(),
             });
         }
@@ -128,6 +143,11 @@ fn unknown_trouble(item: &UnknownToTill) -> Trouble {
         text,
         remedy,
     }
+}
+
+/// What is known of an order's file besides, to stand behind a sentence.
+pub(super) fn remark_of(remarks: &HashMap<String, String>, file: &str) -> String {
+    remarks.get(file).map_or_else(String::new, |remark| format!("; {remark}"))
 }
 
 fn folder_trouble(error: &EposError) -> Trouble {
