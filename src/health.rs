@@ -50,7 +50,7 @@ pub struct Report {
     pub paused: Option<String>,
     /// The troubles that last, the worst first.
     pub conditions: Vec<Condition>,
-    /// The export seen last.
+    /// The export read last.
     pub last_export: Option<ExportShown>,
     /// The export that counts now.
     pub admitted_export: Option<ExportShown>,
@@ -58,6 +58,8 @@ pub struct Report {
     pub merged_exports: u64,
     /// The last of those.
     pub last_merged_export: Option<ExportShown>,
+    /// Exports that were older than the full one that counted, and were never read.
+    pub passed_over_exports: u64,
     /// When stock was last sent to the store.
     pub stock_sent_at: Option<Timestamp>,
     /// Orders by state.
@@ -165,6 +167,7 @@ pub fn report(
         admitted_export: ledger.admitted_export()?.map(Into::into),
         merged_exports,
         last_merged_export: last_merged.map(Into::into),
+        passed_over_exports: ledger.passed_over_exports()?,
         stock_sent_at: ledger.last_sent()?,
         orders: ledger.order_counts()?,
         waiting_for_till: ledger.waiting_for_till()?.into_iter().map(Into::into).collect(),

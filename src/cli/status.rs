@@ -57,6 +57,13 @@ fn print(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         let last = export(report.last_merged_export.as_ref());
         writeln!(out, "Changes since      {} export(s), the last: {last}", report.merged_exports)?;
     }
+    if report.passed_over_exports > 0 {
+        writeln!(
+            out,
+            "Passed over        {} export(s), older than one that counted; not read",
+            report.passed_over_exports
+        )?;
+    }
     writeln!(out, "Stock last sent    {}", output::local_or_dash(report.stock_sent_at))?;
     let waits = report.outbox_age_seconds.map_or(String::new(), |age| format!(", the oldest for {age} s"));
     writeln!(

@@ -5,13 +5,16 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Quantity;
 
 /// Longest SKU taken, in bytes. Magento keeps 64 characters; a longer field is a damaged row, not an item.
 pub const LONGEST_SKU: usize = 256;
+
+/// How far a time inside a file and its modification time may be apart at most: zones reach from -12 to +14 hours.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_hours(48);
 
 /// The till's and the store's name for one sellable item, exactly as written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -224,6 +227,19 @@ impl Timing {
         self.first_seen < other.first_seen
     }
 
+    /// Its place among others that were seen, as far as one can be told: by the time that it tells, else by when it was
+    /// last changed.
+    pub fn place(&self) -> (Timestamp, Timestamp) {
+        (self.declared.or(self.modified).unwrap_or(self.first_seen), self.first_seen)
+    }
+
+    /// Would it be older than `other` even if it told, once it is read, another time inside? Clocks and zones may differ
+    /// by a day, so that only what was last changed two days before the other counts as older.
+    pub fn is_older_whatever_it_tells(&self, other: &Self) -> bool {
+        let theirs = other.declared.or(other.modified);
+        self.modified.zip(theirs).is_some_and(|(mine, theirs)| theirs.duration_since(mine) > CLOCKS_APART)
+    }
+
     /// The time to show to people: declared, else first seen.
     pub fn shown(&self) -> Timestamp {
         self.declared.unwrap_or(self.first_seen)
@@ -277,6 +293,16 @@ mod tests {
         assert_eq!(moved_in.began_not_before(), Some(at(10)));
         let found_at_first_start = Timing { last_absent: None, ..timing };
         assert_eq!(found_at_first_start.began_not_before(), None);
+    }
+
+    #[test]
+    fn what_may_tell_a_time_inside_is_older_only_when_no_clock_can_explain_it() {
+        let day = 24 * 60 * 60;
+        let other = Timing { declared: Some(at(9 * day)), first_seen: at(10 * day), last_absent: None, modified: None };
+        let written = |seconds| Timing { declared: None, modified: Some(at(seconds)), ..other };
+        assert!(written(7 * day - 1).is_older_whatever_it_tells(&other));
+        assert!(!written(7 * day).is_older_whatever_it_tells(&other));
+        assert!(!Timing { modified: None, ..written(0) }.is_older_whatever_it_tells(&other));
     }
 
     #[test]

@@ -27,8 +27,9 @@ use super::stock_export::{ExportFile, read_export};
 use super::sweep::Sweep;
 use super::volume::{FolderKind, kind_of};
 use crate::ports::{
-    Awaited, CheckLine, Earlier, Epos, EposError, ExportFate, ExportLook, FileNames, Marks, OrderFile, Pace, Purpose,
-    ReadError, ReadSummary, Revealed, RowSink, SettledExport, Sighting, Sign, SpooledExport, ToWrite, Withdrawal,
+    Awaited, CheckLine, Earlier, Epos, EposError, ExportFate, ExportKind, ExportLook, FileNames, Marks, OrderFile,
+    Pace, Purpose, ReadError, ReadSummary, Revealed, RowSink, SettledExport, Sighting, Sign, SpooledExport, ToWrite,
+    Withdrawal,
 };
 
 /// A till that exchanges files with us through folders.
@@ -231,6 +232,11 @@ impl Epos for FolderEpos {
         self.tracker().last_look()
     }
 
+    fn kind_of_export(&self, name: &str) -> ExportKind {
+        let profile = self.profile_of(name).profile();
+        ExportKind { scope: profile.export, dates_itself: dates_itself(profile) }
+    }
+
     fn set_aside(&self, export: &SettledExport) {
         self.tracker().set_aside(export);
     }
@@ -352,11 +358,14 @@ fn of_cancellation(error: EposError) -> EposError {
     EposError { what, ..error }
 }
 
+fn dates_itself(profile: &StockProfile) -> bool {
+    profile.as_of.as_ref().is_some_and(|as_of| as_of.from == AsOfFrom::Header)
+}
+
 /// When an export began that says so inside, in the till's time. In the hour that a clock change repeats it is the earlier
 /// of the two: an export is never believed to be younger than it is.
 fn declared_inside(profile: &StockProfile, local: DateTime, zone: &TimeZone) -> Option<Timestamp> {
-    let says_itself = profile.as_of.as_ref().is_some_and(|as_of| as_of.from == AsOfFrom::Header);
-    if says_itself { zone.to_ambiguous_timestamp(local).earlier().ok() } else { None }
+    if dates_itself(profile) { zone.to_ambiguous_timestamp(local).earlier().ok() } else { None }
 }
 
 #[cfg(test)]

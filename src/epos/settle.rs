@@ -213,7 +213,7 @@ impl SettleTracker {
         self.changed |= self.files.len() < before;
         self.resting = resting;
         self.last_look = Some(now);
-        look.settled.sort_by_cached_key(|export| (place_in_time(&export.timing), export.name.clone()));
+        look.settled.sort_by_cached_key(|export| (export.timing.place(), export.name.clone()));
         look
     }
 
@@ -347,10 +347,6 @@ fn group_of(name: &str, groups: u64) -> u64 {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
     hasher.finish() % groups
-}
-
-fn place_in_time(timing: &Timing) -> (Timestamp, Timestamp) {
-    (timing.declared.or(timing.modified).unwrap_or(timing.first_seen), timing.first_seen)
 }
 
 #[cfg(test)]

@@ -45,6 +45,8 @@ pub enum ExportState {
     Refused,
     /// It could not be believed as a file.
     Rejected,
+    /// Older than the full export that counts; it was never read.
+    PassedOver,
 }
 
 impl ExportState {
@@ -57,6 +59,7 @@ impl ExportState {
             "superseded" => Self::Superseded,
             "refused" => Self::Refused,
             "rejected" => Self::Rejected,
+            "passed-over" => Self::PassedOver,
             _ => return None,
         })
     }
@@ -71,6 +74,7 @@ impl ExportState {
             Self::Superseded => "superseded",
             Self::Refused => "refused",
             Self::Rejected => "rejected",
+            Self::PassedOver => "passed-over",
         }
     }
 }
@@ -263,12 +267,20 @@ impl Ledger {
         Ok((count.unsigned_abs(), self.one_export("WHERE state = 'merged' ORDER BY admission DESC LIMIT 1")?))
     }
 
-    /// The export seen last, whatever became of it.
+    /// The export read last, whatever became of it.
     ///
     /// # Errors
     /// A failure of SQLite, or a damaged row.
     pub fn last_export(&self) -> Result<Option<ExportRecord>> {
-        self.one_export("ORDER BY id DESC LIMIT 1")
+        self.one_export("WHERE state <> 'passed-over' ORDER BY id DESC LIMIT 1")
+    }
+
+    /// The export that was last found not to be believed as a file.
+    ///
+    /// # Errors
+    /// A failure of SQLite, or a damaged row.
+    pub fn rejected_export(&self) -> Result<Option<ExportRecord>> {
+        self.one_export("WHERE state = 'rejected' ORDER BY id DESC LIMIT 1")
     }
 
     fn one_export(&self, which: &str) -> Result<Option<ExportRecord>> {
@@ -284,7 +296,7 @@ impl Ledger {
     pub fn prune_stock_rows(&self, at_most: u32) -> Result<usize> {
         self.write("remove old stock rows", |tx| {
             const DEAD: &str =
-                "SELECT id FROM export WHERE state IN ('merged', 'superseded', 'refused', 'rejected') AND rows_kept = 1 LIMIT 1";
+                "SELECT id FROM export WHERE state IN ('merged', 'superseded', 'refused', 'rejected', 'passed-over') AND rows_kept = 1 LIMIT 1";
             let Some(dead): Option<i64> = tx.prepare_cached(DEAD)?.query_row([], |row| row.get(0)).optional()? else {
                 return Ok(0);
             };

@@ -84,11 +84,8 @@ pub(crate) fn held_in(tx: &Transaction<'_>, scope: Scope) -> Result<Vec<ExportRe
     let mut held = rows.into_iter().collect::<Result<Vec<_>>>()?;
     match scope {
         Scope::Full => {
-            // Where all say when they were made, that counts; else the order in which they were seen.
-            if held.iter().all(|export| export.timing.declared.is_some()) {
-                held.sort_by_key(|export| export.timing.declared);
-            }
-            held.reverse();
+            // Of many that were seen at once the newest was read first; their numbers say nothing about time.
+            held.sort_by(|a, b| in_time(b).cmp(&in_time(a)));
         }
         Scope::Delta => {
             let last = last_of(tx, Scope::Delta)?.and_then(|last| last.sequence).map_or(0, |last| last.number);
@@ -127,6 +124,11 @@ pub(crate) fn supersede_older(tx: &Transaction<'_>, id: ExportId) -> Result<()> 
     Ok(())
 }
 
+/// An export's place among others, as they were seen in the folder.
+fn in_time(export: &ExportRecord) -> ((Timestamp, Timestamp), &str) {
+    (export.timing.place(), &export.name)
+}
+
 fn was_made_before(export: &ExportRecord, full: &ExportRecord) -> bool {
     if let (Scope::Full, Some(before), Some(now)) = (export.scope, export.sequence, full.sequence) {
         return match now.after(&before) {
@@ -136,6 +138,6 @@ fn was_made_before(export: &ExportRecord, full: &ExportRecord) -> bool {
     }
     match (export.timing.declared, full.timing.declared) {
         (Some(before), Some(now)) => before <= now,
-        (Some(_) | None, _) => export.id < full.id,
+        (Some(_) | None, _) => export.timing.is_older_than(&full.timing) || in_time(export) < in_time(full),
     }
 }

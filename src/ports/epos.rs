@@ -34,6 +34,9 @@ pub trait Epos: Send + Sync {
     /// How often to look, and how much stillness to ask for: as the last look found the folders. Does not touch them.
     fn pace(&self) -> Pace;
 
+    /// What the export of this name is, as far as that can be told before it is read.
+    fn kind_of_export(&self, name: &str) -> ExportKind;
+
     /// This export has been dealt with, in this run or an earlier one: it is not reported again until it changes.
     fn set_aside(&self, export: &SettledExport);
 
@@ -203,6 +206,15 @@ pub struct SettledExport {
     pub timing: Timing,
     /// The file beside it that proves it whole, where the profile asks for one.
     pub companion: Option<Companion>,
+}
+
+/// What an export is, before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExportKind {
+    /// How much of the stock it speaks of.
+    pub scope: Scope,
+    /// Does it tell inside when it began? Then its place in time is not sure before it is read.
+    pub dates_itself: bool,
 }
 
 /// A control or marker file beside an export.

@@ -21,6 +21,7 @@ use crate::ports::{
     SpooledExport, Unsettled,
 };
 
+mod backlog;
 mod gate;
 pub(crate) mod report;
 
@@ -123,24 +124,19 @@ impl Stock {
         let pace = self.shop.epos.pace();
         self.shop.conditions(&[EXPORT_FOLDER], &[]);
         self.report_undeleted(&look.undeleted);
-        let mut uncopied = Vec::new();
-        for export in self.newcomers(&look)? {
-            match self.take_in(&export)? {
-                Ok(()) => {}
-                // Stood still, and cannot be opened now: it waits like one that never could.
-                Err(error) if error.is_held() => {
-                    look.unsettled.push(Unsettled { name: export.name, reason: chain(&error), cause: Cause::Held });
-                }
-                Err(error) => uncopied.push(error),
-            }
-        }
+        let taken = self.take_in_all(self.newcomers(&look)?)?;
+        look.unsettled.extend(taken.held);
         self.report_unsettled(&mut memory, &look, now);
-        self.report_uncopied(&uncopied);
+        self.report_uncopied(&taken.uncopied);
         self.note_look(&mut memory, now)?;
         let held = self.ask_gate()?;
         self.report_missing()?;
         while self.shop.ledger.prune_stock_rows(PRUNED_AT_ONCE)? > 0 {}
-        let usual = if held { pace.sweep_awaiting } else { pace.sweep_idle };
+        let usual = match (taken.is_rest, held) {
+            (true, _) => pace.settle_every.min(pace.sweep_awaiting),
+            (false, true) => pace.sweep_awaiting,
+            (false, false) => pace.sweep_idle,
+        };
         Ok(memory.next_look(&pace, now).map_or(usual, |soon| soon.min(usual)))
     }
 
@@ -225,7 +221,7 @@ impl Stock {
         let timing = Timing { declared: told.or(spooled.source.timing.declared), ..spooled.source.timing };
         self.shop.ledger.export_read(id, &timing, &summary)?;
         self.put_away(spooled, ExportFate::Archived);
-        self.forget_rejected(spooled, summary.scope);
+        self.forget_rejected(spooled, summary.scope, &timing)?;
         let errors = summary.row_errors.len() as u64 + summary.more_row_errors;
         let figures = json!({ "export": spooled.source.name, "rows": summary.rows, "row_errors": errors, "fingerprint": spooled.fingerprint });
         self.shop.run("stock", started, "done", &figures, Some("an export was read"));

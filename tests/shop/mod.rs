@@ -163,6 +163,9 @@ impl Epos for MortalEpos {
     fn pace(&self) -> Pace {
         self.inner.pace()
     }
+    fn kind_of_export(&self, name: &str) -> ExportKind {
+        self.inner.kind_of_export(name)
+    }
     fn set_aside(&self, export: &SettledExport) {
         self.inner.set_aside(export);
     }

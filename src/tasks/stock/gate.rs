@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::{EXPORT_HELD, EXPORT_REFUSED, EXPORT_REJECTED, EXPORT_SEQUENCE, Stock};
 use crate::domain::gate::{Gap, HoldReason, RefuseReason, Verdict};
-use crate::domain::stock::Scope;
+use crate::domain::stock::{Scope, Timing};
 use crate::ledger::Result;
 use crate::ledger::exports::ExportRecord;
+use crate::ports::SpooledExport;
 
 /// A held export, why, and until when at most.
 pub(super) type Waiting = (ExportRecord, Vec<HoldReason>, Option<Timestamp>);
@@ -20,18 +21,24 @@ impl Stock {
     /// Asks the gate about all held exports. True while any stays held.
     pub(super) fn ask_gate(&self) -> Result<bool> {
         let mut waiting = Vec::new();
-        for held in self.shop.ledger.held_exports(Scope::Full)? {
-            if self.ask_about(held, &mut waiting)? {
-                // The others are older.
-                break;
-            }
-        }
+        self.ask_about_fulls(&mut waiting)?;
         // An admitted full export has set aside the changes that were made before it.
         for held in self.shop.ledger.held_exports(Scope::Delta)? {
             self.ask_about(held, &mut waiting)?;
         }
         self.shop.conditions(&[EXPORT_HELD], &super::report::held_troubles(&waiting));
         Ok(!waiting.is_empty())
+    }
+
+    /// Asks about the full exports that are held, until one is admitted.
+    pub(super) fn ask_about_fulls(&self, waiting: &mut Vec<Waiting>) -> Result<()> {
+        for held in self.shop.ledger.held_exports(Scope::Full)? {
+            if self.ask_about(held, waiting)? {
+                // The others are older.
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// True when it was admitted.
@@ -77,11 +84,19 @@ impl Stock {
         self.report_refused(held, text);
     }
 
-    /// A full export that can be read is the answer to all that could not; one of changes only to its own namesake.
-    pub(super) fn forget_rejected(&self, spooled: &crate::ports::SpooledExport, scope: Scope) {
+    /// A full export that can be read is the answer to all before it that could not; one of changes only to its own
+    /// namesake.
+    pub(super) fn forget_rejected(&self, spooled: &SpooledExport, scope: Scope, timing: &Timing) -> Result<()> {
         match scope {
-            Scope::Full => self.shop.conditions(&[EXPORT_REJECTED], &[]),
+            Scope::Full => {
+                // Of many the newest is read first: what is read after it is no answer to it.
+                let last = self.shop.ledger.rejected_export()?;
+                if last.is_none_or(|rejected| !timing.is_older_than(&rejected.timing)) {
+                    self.shop.conditions(&[EXPORT_REJECTED], &[]);
+                }
+            }
             Scope::Delta => self.shop.conditions_about(&[EXPORT_REJECTED], &spooled.source.name, &[]),
         }
+        Ok(())
     }
 }
