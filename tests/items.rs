@@ -466,3 +466,26 @@ async fn a_code_that_changes_between_writing_and_journalling_a_file_has_it_writt
     shop.write_orders();
     assert!(before_till(&shop).contains(",T-1,1"), "{}", before_till(&shop));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_staff_are_to_do_names_items_as_the_till_has_them_on_the_order() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.till.count("T-01", "Teapot", 10.into());
+    pair(&shop, &[("1001", "T-01")], &[]);
+    let order = shop.place("1001", 2);
+    shop.pull().await;
+    shop.write_orders();
+    assert_eq!(shop.till_takes_all(), 1);
+    shop.look_at_orders();
+    shop.cancel(&order);
+    shop.pull().await;
+    shop.write_orders();
+    let text = shop.condition_text("order_cancelled_after_taken");
+    assert!(text.contains("the till booked 2 × 1001 (the till's T-01), and the web store now wants 0"), "{text}");
+    let remedy = shop.ledger().conditions().unwrap().remove(0).remedy;
+    assert!(remedy.contains("book the return of 2 × 1001 (the till's T-01)"), "{remedy}");
+    pair(&shop, &[("1001", "T-02")], &[]);
+    shop.write_orders();
+    let text = shop.condition_text("order_cancelled_after_taken");
+    assert!(text.contains("2 × 1001 (booked as the till's T-01, which is T-02 now)"), "{text}");
+}

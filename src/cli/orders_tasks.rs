@@ -23,8 +23,7 @@ pub(super) fn tasks(ledger: &Ledger, format: Format, out: &mut dyn Write) -> Cli
         writeln!(out, "Nothing to do: no order changed after the till took it, or all of that is dealt with.")?;
     }
     for found in &tasks {
-        let (text, remedy) =
-            (task_words::what(&found.number, &found.task), task_words::remedy(&found.number, &found.task));
+        let (text, remedy) = (task_words::what(found), task_words::remedy(found));
         writeln!(out, "{}", output::wrapped(&format!("{}  {text}", output::local(found.since)), ""))?;
         writeln!(out, "{}", output::wrapped(&remedy, "    "))?;
     }
@@ -35,7 +34,7 @@ fn as_json(found: &OrderTask) -> serde_json::Value {
     let task = &found.task;
     json!({
         "order": found.order, "number": found.number, "since": found.since,
-        "text": task_words::what(&found.number, task), "remedy": task_words::remedy(&found.number, task),
+        "text": task_words::what(found), "remedy": task_words::remedy(found), "till_codes": found.codes,
         "take_back": task.difference.back, "book": task.difference.more,
         "booked": task.booked, "wanted": task.wanted, "refunded": task.refunded, "unproved": task.is_unproved,
     })

@@ -3,16 +3,19 @@
 //! Promises: a task stays until somebody says that it is done, for it may have been done the moment it was shown; then
 //! it is known that the till has booked what the store wants, and who said so.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::compare::{By, Step, compare_in, is_to_compare};
 use super::corrections::{Booking, book_by_hand, booking_in, from_json, keep_compared, particulars_of};
+use super::items::sku_column;
 use super::orders::{json, note};
-use super::{Doing, Ledger, LedgerError, Result, at_column, micros, outbox};
-use crate::domain::OrderId;
+use super::{Doing, Ledger, LedgerError, Result, at_column, item_map, micros, outbox};
 use crate::domain::corrections::{Asked, Difference, Units, add, of, refunded};
+use crate::domain::{OrderId, Sku};
 
 /// What is wrong about one order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +46,12 @@ pub struct Task {
 }
 
 impl Task {
+    /// The items that it is about.
+    pub fn skus(&self) -> BTreeSet<&Sku> {
+        let units = [&self.booked, &self.wanted, &self.difference.back, &self.difference.more, &self.asked_back];
+        units.into_iter().chain([&self.asked_more, &self.refunded]).flat_map(BTreeMap::keys).collect()
+    }
+
     /// Does it concern units?
     pub fn is_of_units(&self) -> bool {
         !(self.difference.is_empty() && self.asked_back.is_empty() && self.asked_more.is_empty())
@@ -60,6 +69,17 @@ pub struct OrderTask {
     pub since: Timestamp,
     /// What is wrong.
     pub task: Task,
+    /// What the till calls its items, where it does not call them as the web store does.
+    pub codes: BTreeMap<Sku, TillCodes>,
+}
+
+/// What the till calls an item of an order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TillCodes {
+    /// On this order, where it booked it.
+    pub booked_as: Option<Sku>,
+    /// Today; none: it means another item by the web SKU.
+    pub now: Option<Sku>,
 }
 
 /// The tables stand in this order (CROSS JOIN): SQLite, knowing no numbers of rows, would read all orders.
@@ -81,9 +101,16 @@ impl Ledger {
                     number: row.get(1)?,
                     since: at_column(row.get(2)?),
                     task: from_json(&row.get::<_, String>(3)?)?,
+                    codes: BTreeMap::new(),
                 })
             });
-            tasks.and_then(Iterator::collect).doing("list what staff are to do")
+            let mut tasks: Vec<OrderTask> = tasks.and_then(Iterator::collect).doing("list what staff are to do")?;
+            if item_map::ever_in(tx)? {
+                for task in &mut tasks {
+                    task.codes = codes_in(tx, &task.order, &task.task)?;
+                }
+            }
+            Ok(tasks)
         })
     }
 
@@ -160,6 +187,33 @@ fn done_in(tx: &Transaction<'_>, booking: &Booking, task: &Task, by: &str, now: 
     let detail = format!("the till has booked {booked} for it now");
     note(tx, id, "dealt with in the till", Some(&detail), by, now)?;
     outbox::mark_order_due(tx, id, now)
+}
+
+/// What the till calls the items of this task.
+fn codes_in(tx: &Transaction<'_>, order: &OrderId, task: &Task) -> Result<BTreeMap<Sku, TillCodes>> {
+    const DOING: &str = "see what the till calls the items of an order";
+    let skus: Vec<Sku> = task.skus().into_iter().cloned().collect();
+    let map = item_map::map_of(tx, &skus)?;
+    let mut codes: BTreeMap<Sku, TillCodes> =
+        skus.iter().map(|sku| (sku.clone(), TillCodes { booked_as: None, now: map.till_of(sku).cloned() })).collect();
+    let mut found = tx
+        .prepare_cached(
+            "SELECT u.sku, u.booked_as FROM order_file f
+             JOIN order_file_units u ON u.name = f.name AND u.order_id = f.order_id
+             WHERE f.order_id = ?1 AND f.kind IN ('order', 'by-hand') AND f.state IN ('left', 'taken')
+             ORDER BY f.planned_at, f.copy",
+        )
+        .doing(DOING)?;
+    let booked = found.query_map([&order.0], |row| Ok((sku_column(row.get(0)?)?, sku_column(row.get(1)?)?)));
+    for (sku, booked_as) in booked.and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>).doing(DOING)? {
+        if let Some(known) = codes.get_mut(&sku) {
+            known.booked_as = Some(booked_as);
+        }
+    }
+    codes.retain(|sku, known| {
+        known.now.as_ref() != Some(sku) || known.booked_as.as_ref().is_some_and(|code| code != sku)
+    });
+    Ok(codes)
 }
 
 /// `2 × 1001, 1 × 1002`

@@ -205,6 +205,6 @@ fn task_trouble(found: &OrderTask) -> Trouble {
         (false, _, false) => (ORDER_CHANGED_AFTER_TAKEN, Severity::Notice),
         (false, _, true) => (ORDER_REFUNDED, Severity::Notice),
     };
-    let (text, remedy) = (task_words::what(&found.number, task), task_words::remedy(&found.number, task));
+    let (text, remedy) = (task_words::what(found), task_words::remedy(found));
     Trouble { code, subject: found.number.clone(), severity, text, remedy }
 }

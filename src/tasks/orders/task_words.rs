@@ -1,17 +1,18 @@
 //! Tasks for staff, in words that a shop manager understands.
 //!
 //! Promises: each task says what the till booked, what the store wants, and what to do until both agree; where it is not
-//! sure that the till booked anything, it says so.
+//! sure that the till booked anything, it says so. Items that the till calls otherwise are named by both names.
 
 use crate::domain::Sku;
 use crate::domain::corrections::{Units, add, of};
-use crate::ledger::order_tasks::{Task, in_words};
+use crate::ledger::order_tasks::{OrderTask, Task, TillCodes};
 
 /// What is wrong.
-pub fn what(number: &str, task: &Task) -> String {
-    let mut said: Vec<String> = changed(task).into_iter().map(|sku| of_item(task, sku)).collect();
+pub fn what(found: &OrderTask) -> String {
+    let OrderTask { number, task, .. } = found;
+    let mut said: Vec<String> = changed(task).into_iter().map(|sku| of_item(found, sku)).collect();
     for (sku, units) in pointless(task) {
-        let wanted = of(&task.wanted, &sku);
+        let (wanted, sku) = (of(&task.wanted, &sku), named(found, &sku));
         said.push(format!(
             "the till was to correct {units} × {sku}, which the web store no longer wants: it should have booked {wanted}"
         ));
@@ -28,7 +29,7 @@ pub fn what(number: &str, task: &Task) -> String {
     if !task.refunded.is_empty() {
         said.push(format!(
             "{} of it were refunded in the web store and are not known to be back on the shelf",
-            in_words(&task.refunded)
+            listed(found, &task.refunded)
         ));
     }
     let mut text = format!("order {number}: {}", said.join("; "));
@@ -45,15 +46,16 @@ pub fn what(number: &str, task: &Task) -> String {
 }
 
 /// What to do.
-pub fn remedy(number: &str, task: &Task) -> String {
+pub fn remedy(found: &OrderTask) -> String {
+    let OrderTask { number, task, .. } = found;
     let mut to_do = Vec::new();
     if !task.difference.back.is_empty() {
-        to_do.push(format!("book the return of {}", in_words(&task.difference.back)));
+        to_do.push(format!("book the return of {}", listed(found, &task.difference.back)));
     }
     if !task.difference.more.is_empty() {
-        to_do.push(format!("book {} on top", in_words(&task.difference.more)));
+        to_do.push(format!("book {} on top", listed(found, &task.difference.more)));
     }
-    let check = if task.wanted.is_empty() { "nothing".to_owned() } else { in_words(&task.wanted) };
+    let check = if task.wanted.is_empty() { "nothing".to_owned() } else { listed(found, &task.wanted) };
     let mut text = match (to_do.is_empty(), task.is_of_units()) {
         (false, _) => {
             let first = if task.is_unproved { "If the till shows the order, " } else { "In the till, " };
@@ -79,8 +81,10 @@ fn changed(task: &Task) -> Vec<&Sku> {
     skus
 }
 
-fn of_item(task: &Task, sku: &Sku) -> String {
+fn of_item(found: &OrderTask, sku: &Sku) -> String {
+    let task = &found.task;
     let (booked, wanted) = (of(&task.booked, sku), of(&task.wanted, sku));
+    let sku = named(found, sku);
     let verb = if task.is_unproved { "may have booked" } else { "booked" };
     if booked < crate::domain::Quantity::ZERO {
         return format!("the till took back {} × {sku} more than it had booked", -booked);
@@ -99,27 +103,83 @@ fn pointless(task: &Task) -> Units {
     if !task.left.is_empty() { Units::new() } else { units }
 }
 
+/// `2 × 1001 (the till's T-01), 1 × 1002`
+fn listed(found: &OrderTask, units: &Units) -> String {
+    units.iter().map(|(sku, units)| format!("{units} × {}", named(found, sku))).collect::<Vec<_>>().join(", ")
+}
+
+/// A web SKU, and what the till calls it where that differs.
+fn named(found: &OrderTask, sku: &Sku) -> String {
+    let Some(TillCodes { booked_as, now }) = found.codes.get(sku) else { return sku.to_string() };
+    match (booked_as, now) {
+        (Some(then), Some(now)) if then != now => format!("{sku} (booked as the till's {then}, which is {now} now)"),
+        (Some(code), _) | (None, Some(code)) => format!("{sku} (the till's {code})"),
+        (None, None) => format!("{sku} (by which the till means another item)"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::domain::OrderId;
     use crate::domain::corrections::Difference;
 
     fn units(of: &[(&str, i64)]) -> Units {
         of.iter().map(|(code, units)| (Sku::new(code).unwrap(), (*units).into())).collect()
     }
 
+    fn of_order(task: &Task) -> OrderTask {
+        let (order, number) = (OrderId("1".into()), "100".into());
+        OrderTask { order, number, since: jiff::Timestamp::MIN, task: task.clone(), codes: BTreeMap::new() }
+    }
+
+    fn what(task: &Task) -> String {
+        super::what(&of_order(task))
+    }
+
+    fn remedy(task: &Task) -> String {
+        super::remedy(&of_order(task))
+    }
+
+    #[test]
+    fn items_that_the_till_calls_otherwise_are_named_by_both_names() {
+        let difference = Difference { back: units(&[("ABC", 2)]), more: units(&[("DEF", 1)]) };
+        let booked = units(&[("ABC", 3)]);
+        let wanted = units(&[("ABC", 1), ("DEF", 1), ("GHI", 1)]);
+        let mut found = of_order(&Task { booked, wanted, difference, ..Task::default() });
+        let code = |text: &str| Some(Sku::new(text).unwrap());
+        let codes = [("ABC", code("T1"), code("T2")), ("DEF", None, code("T3")), ("GHI", None, None)];
+        found.codes = codes
+            .into_iter()
+            .map(|(sku, booked_as, now)| (Sku::new(sku).unwrap(), TillCodes { booked_as, now }))
+            .collect();
+        assert_eq!(
+            super::what(&found),
+            "order 100: the till booked 3 × ABC (booked as the till's T1, which is T2 now), and the web store now wants 1; \
+             the till booked 0 × DEF (the till's T3), and the web store now wants 1"
+        );
+        let remedy = super::remedy(&found);
+        for part in
+            ["book 1 × DEF (the till's T3) on top", "1 × GHI (by which the till means another item) for the order"]
+        {
+            assert!(remedy.contains(part), "{remedy}");
+        }
+    }
+
     #[test]
     fn a_task_says_what_is_booked_what_is_wanted_and_what_to_do() {
         let difference = Difference { back: units(&[("ABC", 2)]), more: Units::new() };
         let task = Task { booked: units(&[("ABC", 3)]), wanted: units(&[("ABC", 1)]), difference, ..Task::default() };
-        assert_eq!(what("100", &task), "order 100: the till booked 3 × ABC, and the web store now wants 1");
+        assert_eq!(what(&task), "order 100: the till booked 3 × ABC, and the web store now wants 1");
         assert_eq!(
-            remedy("100", &task),
+            remedy(&task),
             "In the till, book the return of 2 × ABC, unless that is done already, so that it has booked 1 × ABC for the order in all; then: tillbridge orders done 100 --by NAME"
         );
         let unproved = Task { is_unproved: true, ..task.clone() };
-        assert!(what("100", &unproved).contains("may have booked"), "{}", what("100", &unproved));
-        assert!(remedy("100", &unproved).starts_with("If the till shows the order"));
+        assert!(what(&unproved).contains("may have booked"), "{}", what(&unproved));
+        assert!(remedy(&unproved).starts_with("If the till shows the order"));
     }
 
     #[test]
@@ -130,15 +190,15 @@ mod tests {
             asked_back: units(&[("ABC", 2)]),
             ..Task::default()
         };
-        assert!(what("100", &task).contains("was to correct 2 × ABC"), "{}", what("100", &task));
-        assert!(remedy("100", &task).contains("it has booked 3 × ABC for the order in all"));
+        assert!(what(&task).contains("was to correct 2 × ABC"), "{}", what(&task));
+        assert!(remedy(&task).contains("it has booked 3 × ABC for the order in all"));
     }
 
     #[test]
     fn refunds_and_other_particulars_are_told_without_units_to_correct() {
         let task =
             Task { refunded: units(&[("ABC", 1)]), particulars: vec!["customer or address".into()], ..Task::default() };
-        let text = what("100", &task);
+        let text = what(&task);
         assert!(text.contains("1 × ABC of it were refunded") && text.contains("customer or address"), "{text}");
     }
 }
