@@ -224,29 +224,32 @@ impl Orders {
         Ok(self.reveal(&staged)?.map(|()| true))
     }
 
-    /// Before an order is written again on a person's word, its older file must not be there any more. `false`: the
-    /// till took it or lost it meanwhile, so that nothing may be written; the evidence decides.
+    /// Before an order is written again on a person's word, its older files must not be there any more: no till is to
+    /// read both. `false`: the till took one or lost it meanwhile, so that nothing may be written and the evidence
+    /// decides; or another program holds one.
     fn take_back_older(&self, order: &JournalledOrder) -> Result<std::result::Result<bool, EposError>> {
-        let now = self.shop.clock.now();
-        for old in self.shop.ledger.visible_files_of(&order.order.id)? {
+        let (id, now) = (&order.order.id, self.shop.clock.now());
+        for old in self.shop.ledger.older_files_of(id)? {
             let name = &old.names.name;
             if self.is_strange(name) || self.rests(name) {
                 return Ok(Ok(false));
             }
             match self.unless_held(name, self.shop.epos.withdraw(&old.names)) {
                 Ok(Some(Withdrawal::Withdrawn)) => {
-                    let noted = self.shop.ledger.file_superseded(&old, &order.order.id, now);
+                    let noted = self.shop.ledger.file_superseded(name, id, now);
                     if noted.is_err() {
                         self.compare_again();
                     }
                     noted?;
                 }
-                Ok(None) => {
-                    self.compare_again();
+                Ok(Some(Withdrawal::Gone)) if old.waits => {
+                    self.shop.ledger.order_may_be_taken(id, name, now)?;
                     return Ok(Ok(false));
                 }
-                Ok(Some(Withdrawal::Gone)) => {
-                    self.shop.ledger.order_may_be_taken(&order.order.id, &old.names.name, now)?;
+                // What the till said of the order stands; the file is out of its sight.
+                Ok(Some(Withdrawal::Gone)) => self.shop.ledger.file_left(name, now)?,
+                Ok(None) => {
+                    self.compare_again();
                     return Ok(Ok(false));
                 }
                 Err(error) => {
