@@ -29,6 +29,7 @@ pub mod held;
 pub mod item_map;
 pub mod items;
 pub mod merge;
+pub mod older;
 pub mod order_lists;
 pub mod order_tasks;
 pub mod orders;

@@ -149,6 +149,16 @@ pub struct Shop {
     /// Settings.
     pub settings: Settings,
     live: Mutex<Live>,
+    held: Mutex<std::collections::BTreeMap<Attention, Vec<Trouble>>>,
+}
+
+/// Whose files another program may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Attention {
+    /// Exports.
+    Stock,
+    /// Order and cancellation files.
+    Orders,
 }
 
 impl Shop {
@@ -160,7 +170,8 @@ impl Shop {
         store: Arc<dyn CentralStore>,
         settings: Settings,
     ) -> Arc<Self> {
-        Arc::new(Self { ledger, clock, epos, store, wakes: Wakes::default(), settings, live: Mutex::default() })
+        let (wakes, live, held) = (Wakes::default(), Mutex::default(), Mutex::default());
+        Arc::new(Self { ledger, clock, epos, store, wakes, settings, live, held })
     }
 
     /// What is known only while the agent runs.
@@ -253,6 +264,14 @@ impl Shop {
         if let Err(error) = self.ledger.set_conditions(codes, troubles, self.clock.now()) {
             tracing::error!(error = chain(&error), "a health condition could not be noted");
         }
+    }
+
+    /// Makes the lasting troubles about files that are held be exactly `troubles`, as far as these files are concerned.
+    pub(crate) fn files_held(&self, whose: Attention, troubles: Vec<Trouble>) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(whose, troubles);
+        let all: Vec<Trouble> = held.values().flatten().cloned().collect();
+        self.conditions(&[stock::FILE_HELD], &all);
     }
 
     /// Makes the lasting troubles of these codes about this subject be exactly `troubles`.

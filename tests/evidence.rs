@@ -863,3 +863,35 @@ async fn evidence_about_other_orders_is_noted_while_a_file_cannot_be_taken_away(
     cell.shop.look_at_orders();
     assert!(!cell.path().exists() && !cell.has("import_folder"));
 }
+
+/// A till that reads a file again, or half of it, must not find the older one beside the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_an_order_was_booked_in_part_or_refused_keeps_its_older_file_from_lying_beside_the_new_one() {
+    for is_refused in [false, true] {
+        let mut cell = Cell::open(if is_refused { batch_and_report() } else { report_or_log() }).await;
+        let number = cell.order.increment_id.clone();
+        cell.shop.till.habits.after_import = AfterImport::Leave;
+        let told = if is_refused { "has failed" } else { "imported, but" };
+        std::fs::write(cell.shop.till.log.join("import.log"), format!("Order {number} {told}\r\n")).unwrap();
+        cell.shop.look_at_orders();
+        let state = if is_refused { OrderState::Rejected } else { OrderState::TakenUnproved };
+        assert_eq!((cell.state(&cell.order), cell.path().exists()), (state, true));
+        // While the older file cannot be taken away there is no new one.
+        cell.shop.agent().epos.hold_order_file(&cell.file);
+        cell.shop.ledger().ask_for_order(&number, true, "ann", cell.shop.clock_now()).unwrap();
+        cell.shop.write_orders();
+        assert_eq!(cell.shop.till.waiting().unwrap(), [cell.file.clone()]);
+        cell.shop.agent().epos.free_order_files();
+        cell.shop.write_orders();
+        assert!(!cell.path().exists() && cell.shop.till.waiting().unwrap().len() == 1);
+        cell.is(&cell.order, OrderState::Published, "visible", "");
+        let Some(other) = cell.other.clone() else { continue };
+        // The till had begun with the file: what became of the other order in it, its word or a person says.
+        cell.is(&other, OrderState::TakenUnproved, "left", "taken away after the till had begun with the file");
+        let log = format!("Order {number} has failed\r\nOrder {} imported\r\n", other.increment_id);
+        std::fs::write(cell.shop.till.log.join("import.log"), log).unwrap();
+        cell.shop.look_at_orders();
+        cell.is(&other, OrderState::Consumed, "taken", "the till says so in ");
+        cell.is(&cell.order, OrderState::Published, "visible", "");
+    }
+}

@@ -1,8 +1,8 @@
 //! Has the till booked an order? What its folders and its own words prove, by the rules of its profile.
 //!
 //! Promises: what the till says of an order wins over the whereabouts of its file, and among equals a refusal comes
-//! first; *gone* is believed only after several successful looks in a row, some time apart, and counts from the first of
-//! them; a file that still waits was not taken; whatever the rules do not call a proof leaves the order unproved.
+//! first; *gone* is believed only after several successful looks in a row, some time apart and not so far apart that the
+//! clock must have jumped or the agent was away, and counts from the first of them; a file that still waits was not taken; whatever the rules do not call a proof leaves the order unproved.
 //! Does not promise that the till booked it rightly: only that this is what was seen, and when it was first seen.
 
 use std::collections::HashMap;
@@ -99,6 +99,10 @@ pub fn is_declared(evidence: &str) -> bool {
     evidence.starts_with(DECLARED)
 }
 
+/// Looks further apart than this do not count together, unless they are meant to be as rare: no sweep pauses for so long,
+/// so the clock was set forward and no time has passed at all, or the machine slept and nobody knows what happened.
+const LONGEST_BETWEEN_LOOKS: SignedDuration = SignedDuration::from_mins(3);
+
 /// How often a file must be seen to be gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
@@ -106,6 +110,13 @@ pub struct Pace {
     pub looks: u32,
     /// At least so far apart.
     pub every: SignedDuration,
+}
+
+impl Pace {
+    /// How far apart looks may be to count together. Where rare looks are asked for, one may also be late.
+    fn longest(self) -> SignedDuration {
+        LONGEST_BETWEEN_LOOKS.max(self.every.saturating_mul(2))
+    }
 }
 
 /// Where a file is, by this look and those before it.
@@ -186,6 +197,9 @@ pub fn judge(rules: EvidenceRules, place: Whereabouts, said: Option<AnswerSays>,
 #[derive(Debug, Clone, Copy)]
 struct Gone {
     first: Timestamp,
+    /// The last look that counted.
+    counted: Timestamp,
+    /// The last look at all.
     last: Timestamp,
     looks: u32,
 }
@@ -222,15 +236,17 @@ impl EvidenceTracker {
     }
 
     fn one_more(&mut self, name: &str, pace: Pace, now: Timestamp) -> Whereabouts {
-        let first_look = Gone { first: now, last: now, looks: 0 };
+        let first_look = Gone { first: now, counted: now, last: now, looks: 0 };
         let gone = self.gone.entry(name.to_owned()).or_insert(first_look);
-        if now < gone.last {
-            // The clock was set back: the earlier looks say nothing about times any more.
+        let paused = now.duration_since(gone.last);
+        // By a clock that was set, or after a sleep, the earlier looks say nothing about times any more.
+        if paused.is_negative() || paused > pace.longest() {
             *gone = first_look;
         }
-        if gone.looks == 0 || now.duration_since(gone.last) >= pace.every {
+        gone.last = now;
+        if gone.looks == 0 || now.duration_since(gone.counted) >= pace.every {
             gone.looks += 1;
-            gone.last = now;
+            gone.counted = now;
         }
         if gone.looks < pace.looks.max(1) { Whereabouts::Unsure } else { Whereabouts::Gone { since: gone.first } }
     }

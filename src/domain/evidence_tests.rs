@@ -51,6 +51,24 @@ fn a_clock_that_is_set_back_starts_anew_and_does_not_stall() {
 }
 
 #[test]
+fn a_clock_that_is_set_forward_or_a_machine_that_slept_does_not_make_two_looks_of_one() {
+    let mut tracker = EvidenceTracker::default();
+    seen(&mut tracker, Sign::Gone, 100);
+    assert_eq!(seen(&mut tracker, Sign::Gone, 100 + 8 * 3600), Whereabouts::Unsure);
+    assert_eq!(seen(&mut tracker, Sign::Gone, 105 + 8 * 3600), Whereabouts::Gone { since: at(100 + 8 * 3600) });
+}
+
+#[test]
+fn slow_sweeps_count_together_and_so_do_those_that_are_meant_to_be_slower_still() {
+    for (every, apart) in [(15, 60), (60, 60), (5, 180), (600, 601), (600, 1_200)] {
+        let pace = Pace { looks: 3, every: SignedDuration::from_secs(every) };
+        let mut tracker = EvidenceTracker::default();
+        let places = [0, 1, 2].map(|look| tracker.observe(NAME, Sign::Gone, pace, at(1_000 + look * apart)));
+        assert_eq!(places[2], Whereabouts::Gone { since: at(1_000) }, "every {every} s, looked every {apart} s");
+    }
+}
+
+#[test]
 fn files_that_are_not_looked_for_are_forgotten() {
     let mut tracker = EvidenceTracker::default();
     seen(&mut tracker, Sign::Gone, 100);

@@ -115,23 +115,7 @@ impl Ledger {
     /// # Errors
     /// A failure of SQLite, or an order in a state that forbids it.
     pub fn order_left(&self, file: &OpenFile, order: &FileOrder, proof: &Proof<'_>, now: Timestamp) -> Result<()> {
-        self.transact("note an order that is taken and unproved", |tx| {
-            let left_at = (!proof.in_place).then(|| micros(proof.at));
-            tx.execute(
-                "UPDATE order_file SET state = 'left', left_at = coalesce(left_at, ?3), evidence = ?4
-                 WHERE name = ?1 AND order_id = ?2",
-                params![file.names.name, order.id.0, left_at, proof.evidence],
-            )
-            .doing("note what became of an order file")?;
-            unless_cancellation(tx, file, order, ("cancellation taken, unproved", proof.evidence), now, || {
-                if file.state != FileState::Left {
-                    return move_order(tx, &order.id, OrderEvent::Left, Some(proof.evidence), proof.by, now);
-                }
-                let sql = "UPDATE web_order SET reason = ?2, changed_at = ?3 WHERE id = ?1";
-                tx.execute(sql, params![order.id.0, proof.evidence, micros(now)]).doing("note an order's evidence")?;
-                note(tx, &order.id, "taken-unproved", Some(proof.evidence), proof.by, now)
-            })
-        })
+        self.transact("note an order that is taken and unproved", |tx| left_in(tx, file, order, proof, now))
     }
 
     /// Notes that an order's file lies where the till looks once more: it is published, and counts as not deducted.
@@ -236,6 +220,30 @@ fn taken_in(tx: &Transaction<'_>, file: &OpenFile, order: &FileOrder, proof: &Pr
         acknowledgements::enqueue(tx, file, order, Stage::Consumed, proof.at, now)
     })?;
     outbox::mark_order_due(tx, &order.id, now)
+}
+
+pub(super) fn left_in(
+    tx: &Transaction<'_>,
+    file: &OpenFile,
+    order: &FileOrder,
+    proof: &Proof<'_>,
+    now: Timestamp,
+) -> Result<()> {
+    let left_at = (!proof.in_place).then(|| micros(proof.at));
+    tx.execute(
+        "UPDATE order_file SET state = 'left', left_at = coalesce(left_at, ?3), evidence = ?4
+         WHERE name = ?1 AND order_id = ?2",
+        params![file.names.name, order.id.0, left_at, proof.evidence],
+    )
+    .doing("note what became of an order file")?;
+    unless_cancellation(tx, file, order, ("cancellation taken, unproved", proof.evidence), now, || {
+        if file.state != FileState::Left {
+            return move_order(tx, &order.id, OrderEvent::Left, Some(proof.evidence), proof.by, now);
+        }
+        let sql = "UPDATE web_order SET reason = ?2, changed_at = ?3 WHERE id = ?1";
+        tx.execute(sql, params![order.id.0, proof.evidence, micros(now)]).doing("note an order's evidence")?;
+        note(tx, &order.id, "taken-unproved", Some(proof.evidence), proof.by, now)
+    })
 }
 
 fn all_taken_back_in(tx: &Transaction<'_>, file: &OpenFile, orders: &[FileOrder], now: Timestamp) -> Result<()> {

@@ -10,7 +10,6 @@ use rusqlite::{Row, Transaction, params};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::fates::{Proof, end_file};
 use super::orders::{AGENT, move_order};
 use super::{Doing, Ledger, LedgerError, Result, at_column, corrections, micros};
 use crate::domain::OrderId;
@@ -129,50 +128,6 @@ impl Ledger {
                 visible_in(tx, &file.names.name, file.purpose, (&order.id, order.copy), since, now)?;
             }
             Ok(())
-        })
-    }
-
-    /// An order was asked for again, and its older file had left the import folder by then: the till may have booked
-    /// it. The order stays published until there is evidence.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or an order in a state that forbids it.
-    pub fn order_may_be_taken(&self, order: &OrderId, name: &str, now: Timestamp) -> Result<()> {
-        let why = format!(
-            "not written again: {name} left the import folder meanwhile, so the till took it or it was lost; if the till does not show the order, ask for it with --again once more"
-        );
-        self.transact("put an order back", |tx| move_order(tx, order, OrderEvent::Published, Some(&why), AGENT, now))
-    }
-
-    /// Ends an older file of an order that a person asked for again; it was taken back from the import folder. Other orders
-    /// in it are written anew.
-    ///
-    /// # Errors
-    /// A failure of SQLite.
-    pub fn file_superseded(&self, file: &OpenFile, asked: &OrderId, now: Timestamp) -> Result<()> {
-        self.transact("end an older order file", |tx| {
-            for order in &file.orders {
-                let evidence = "taken back, and written again on a person's word";
-                end_file(tx, file, order, "withdrawn", &Proof::seen(now, evidence))?;
-                if order.id != *asked {
-                    taken_back_in(tx, order, now)?;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// The files of an order that are with the till, oldest first, each with all its orders.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or a damaged row.
-    pub fn visible_files_of(&self, order: &OrderId) -> Result<Vec<OpenFile>> {
-        self.read("list an order's files", |tx| {
-            let of_order = "SELECT name FROM order_file WHERE order_id = ?1 AND kind = 'order' AND state = 'visible'";
-            let sql = format!(
-                "{OPEN} WHERE f.state = 'visible' AND f.name IN ({of_order}) ORDER BY f.planned_at, f.name, f.order_id"
-            );
-            grouped(tx, &sql, params![order.0])
         })
     }
 
@@ -318,7 +273,7 @@ pub(super) fn open_cancellations(tx: &Transaction<'_>, order: &OrderId) -> Resul
 }
 
 /// Rows of one file that are equally far are one [`OpenFile`]; they must follow each other.
-fn grouped(tx: &Transaction<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Vec<OpenFile>> {
+pub(super) fn grouped(tx: &Transaction<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Vec<OpenFile>> {
     const READ: &str = "read order files";
     let mut found = tx.prepare_cached(sql).doing(READ)?;
     let mut rows = found.query(params).doing(READ)?;
@@ -365,7 +320,7 @@ pub(super) fn open_file(row: &Row<'_>) -> rusqlite::Result<OpenFile> {
     })
 }
 
-fn json_column<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn json_column<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     serde_json::from_str(&text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))

@@ -1,11 +1,13 @@
 //! Orders: from the journal into the till's import folder, and the evidence that the till took them.
 //!
 //! Promises: a file is journalled before it is staged and staged before it is revealed, so that no crash can make the
-//! till see an order twice or half; what was revealed is never written again; a look that failed concludes nothing.
+//! till see an order twice or half; what was revealed is never written again; a look that failed concludes nothing; a file that
+//! another program holds keeps no other file waiting.
 
 mod changes;
 mod compare;
 mod declared;
+mod held;
 mod observe;
 mod publish;
 mod report;
@@ -93,12 +95,13 @@ pub struct Orders {
     /// One activation at a time: delivery asks for one as well.
     looks: Mutex<Looks>,
     compared: Mutex<compare::Compared>,
+    held: Mutex<held::HeldFiles>,
 }
 
 impl Orders {
     /// For this shop.
     pub fn new(shop: Arc<Shop>) -> Arc<Self> {
-        Arc::new(Self { shop, looks: Mutex::default(), compared: Mutex::default() })
+        Arc::new(Self { shop, looks: Mutex::default(), compared: Mutex::default(), held: Mutex::default() })
     }
 
     /// One activation. Blocks on the disk.
@@ -109,11 +112,13 @@ impl Orders {
         let mut looks: MutexGuard<'_, _> = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let started = self.shop.clock.now();
         let mut figures = Figures::default();
+        self.held().begin_activation();
         // While a withdrawal is cut off, nothing is written and nothing concluded.
         let trouble = match self.compare()? {
             Ok(()) => self.act(&mut looks, &mut figures)?.err(),
             Err(error) => Some(error),
         };
+        self.report_held(trouble.is_none());
         self.report(trouble, &looks.remarks)?;
         if figures != Figures::default() {
             self.shop.run("orders", started, "done", &figures, Some("orders moved between agent and till"));

@@ -65,6 +65,8 @@ pub(crate) struct MortalEpos {
     full: AtomicBool,
     held: Mutex<Option<String>>,
     held_later: Mutex<Option<String>>,
+    held_files: Mutex<std::collections::BTreeSet<String>>,
+    tries: std::sync::atomic::AtomicUsize,
 }
 
 impl MortalEpos {
@@ -90,6 +92,37 @@ impl MortalEpos {
     /// The same, but it can still be looked at, and not be copied.
     pub(crate) fn hold_export_when_copied(&self, name: Option<&str>) {
         *self.held_later.lock().unwrap() = name.map(str::to_owned);
+    }
+
+    /// From now on another program has this order file open: it can be listed, and neither read nor moved.
+    pub(crate) fn hold_order_file(&self, name: &str) {
+        self.held_files.lock().unwrap().insert(name.to_owned());
+    }
+
+    /// All order files are free again.
+    pub(crate) fn free_order_files(&self) {
+        self.held_files.lock().unwrap().clear();
+    }
+
+    /// How often something was tried with a held order file.
+    pub(crate) fn tries_of_held(&self) -> usize {
+        self.tries.load(Ordering::Relaxed)
+    }
+
+    fn free(&self, name: &str) -> Result<(), EposError> {
+        // What has gone is held by nobody.
+        let is_there = self.seen_path(name).exists() || self.staged_path(name, ".staged").exists();
+        if is_there { self.free_to_write(name) } else { Ok(()) }
+    }
+
+    fn free_to_write(&self, name: &str) -> Result<(), EposError> {
+        if !self.held_files.lock().unwrap().contains(name) {
+            return Ok(());
+        }
+        self.tries.fetch_add(1, Ordering::Relaxed);
+        let class = tillbridge::domain::retry::FailureClass::Transient;
+        let source = std::io::Error::from(std::io::ErrorKind::ResourceBusy);
+        Err(EposError { what: format!("cannot take {name} away"), class, source: Some(source) })
     }
 
     fn room_for(&self, what: &str) -> Result<(), EposError> {
@@ -209,14 +242,17 @@ impl Epos for MortalEpos {
     }
     fn discard(&self, names: &FileNames) -> Result<(), EposError> {
         self.alive()?;
+        self.free(&names.name)?;
         self.inner.discard(names)
     }
     fn has_other(&self, name: &str, sha256: &str) -> Result<bool, EposError> {
         self.alive()?;
+        self.free(name)?;
         self.inner.has_other(name, sha256)
     }
     fn is_spoilt(&self, name: &str, sha256: &str) -> Result<bool, EposError> {
         self.alive()?;
+        self.free(name)?;
         self.inner.is_spoilt(name, sha256)
     }
     fn finish_withdrawal(&self, names: &FileNames) -> Result<Option<Withdrawal>, EposError> {
@@ -226,6 +262,7 @@ impl Epos for MortalEpos {
     fn stage(&self, file: &OrderFile) -> Result<(), EposError> {
         self.pass(Step::BeforeStage)?;
         self.room_for(&file.name)?;
+        self.free_to_write(&file.name)?;
         let dies = self.dies_after(|step| if let Step::Staged(files) = step { Some(files) } else { None });
         self.inner.stage(file)?;
         if let Some(whole) = dies {
@@ -245,6 +282,7 @@ impl Epos for MortalEpos {
     }
     fn reveal(&self, names: &FileNames) -> Result<Revealed, EposError> {
         self.pass(Step::BeforeReveal)?;
+        self.free(&names.name)?;
         if let Some(most) = self.dies_after(|step| if let Step::Revealed(files) = step { Some(files) } else { None }) {
             let parts = names_of(names, Role::Lines).chain([&names.name]).chain(names_of(names, Role::Trigger));
             let moves: Vec<_> =
@@ -257,6 +295,7 @@ impl Epos for MortalEpos {
     }
     fn unstage(&self, names: &FileNames) -> Result<bool, EposError> {
         self.pass(Step::BeforeUnstage)?;
+        self.free(&names.name)?;
         if let Some(most) = self.dies_after(|step| if let Step::Unstaged(files) = step { Some(files) } else { None })
             && self.staged_path(&names.name, ".staged").exists()
         {
@@ -271,6 +310,7 @@ impl Epos for MortalEpos {
     }
     fn withdraw(&self, names: &FileNames) -> Result<Withdrawal, EposError> {
         self.pass(Step::BeforeWithdraw)?;
+        self.free(&names.name)?;
         if let Some(most) = self.dies_after(|step| if let Step::Withdrawn(files) = step { Some(files) } else { None }) {
             let away = |name: &String, ending| (self.seen_path(name), Some(self.staged_path(name, ending)));
             let triggers = names_of(names, Role::Trigger).map(|name| away(name, ".held"));
@@ -415,6 +455,8 @@ impl TestShop {
             full: AtomicBool::new(false),
             held: Mutex::default(),
             held_later: Mutex::default(),
+            held_files: Mutex::default(),
+            tries: Default::default(),
         });
         let store = central::connect(&self.config.store).unwrap();
         let settings = self.config.tasks(self.clock.now());

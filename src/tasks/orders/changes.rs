@@ -47,17 +47,20 @@ impl Orders {
         for _ in 0..MOST_STEPS {
             let done = match self.shop.ledger.compare_order(id, &by, self.shop.clock.now())? {
                 Step::Nothing => return Ok(Ok(())),
+                Step::Reveal(file) | Step::TakeAway(file) if self.rests(&file.names.name) => return Ok(Ok(())),
                 Step::Write(wanted) => self.write_cancellation(&wanted, figures)?,
-                Step::Reveal(file) => match self.shop.epos.is_spoilt(&file.names.name, &file.sha256) {
-                    Ok(false) => self.reveal_cancellation(&file, figures)?,
-                    Ok(true) => self.take_away(&file)?.map(|_| ()),
-                    Err(error) => Err(error),
-                },
-                Step::TakeAway(file) => match self.take_away(&file)? {
-                    // The till was faster; what it did with it shows later.
-                    Ok(false) => return Ok(Ok(())),
-                    other => other.map(|_| ()),
-                },
+                Step::Reveal(file) => {
+                    let done = self.reveal_unspoilt(&file, figures)?;
+                    self.unless_held(&file.names.name, done).map(|_| ())
+                }
+                Step::TakeAway(file) => {
+                    let done = self.take_away(&file)?;
+                    match self.unless_held(&file.names.name, done) {
+                        // The till was faster, and what it did with it shows later; or the file is held.
+                        Ok(Some(false) | None) => return Ok(Ok(())),
+                        other => other.map(|_| ()),
+                    }
+                }
             };
             match done {
                 Ok(()) => {}
@@ -85,28 +88,32 @@ impl Orders {
         for warning in &file.warnings {
             tracing::warn!(order.number = wanted.order.number, "cancellation: {warning}");
         }
-        let earlier = match self.shop.epos.compare(&file) {
+        if self.rests(&file.name) {
+            return Ok(Ok(()));
+        }
+        let orders = &[&wanted.order];
+        let plan = Plan { purpose: Purpose::Cancellation, file: &file, orders, marks: &marks, codes: &codes };
+        let written = self.compare_and_write_cancellation(&plan, wanted, figures)?;
+        Ok(self.unless_held(&file.name, written).map(|_| ()))
+    }
+
+    fn compare_and_write_cancellation(&self, plan: &Plan<'_>, wanted: &ToTakeBack, figures: &mut Figures) -> Attempt {
+        let (ledger, file) = (&self.shop.ledger, plan.file);
+        let earlier = match self.shop.epos.compare(file) {
             Ok(earlier) => earlier,
             Err(error) => {
                 if error.class == FailureClass::Permanent {
-                    ledger.number_spent(&file)?;
+                    ledger.number_spent(file)?;
                 }
                 return Ok(Err(error));
             }
         };
-        let plan = Plan {
-            purpose: Purpose::Cancellation,
-            file: &file,
-            orders: &[&wanted.order],
-            marks: &marks,
-            codes: &codes,
-        };
-        if !ledger.cancellation_planned(&plan, wanted, self.shop.clock.now())? {
+        if !ledger.cancellation_planned(plan, wanted, self.shop.clock.now())? {
             return Ok(Ok(()));
         }
         match earlier {
             Earlier::Nothing => {
-                if let Err(error) = self.shop.epos.stage(&file) {
+                if let Err(error) = self.shop.epos.stage(file) {
                     return Ok(Err(error));
                 }
             }
@@ -119,6 +126,14 @@ impl Orders {
             return Err(LedgerError::NotPossible(why));
         };
         self.reveal_cancellation(&staged, figures)
+    }
+
+    fn reveal_unspoilt(&self, file: &OpenFile, figures: &mut Figures) -> Attempt {
+        match self.shop.epos.is_spoilt(&file.names.name, &file.sha256) {
+            Ok(false) => self.reveal_cancellation(file, figures),
+            Ok(true) => Ok(self.take_away(file)?.map(|_| ())),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     fn reveal_cancellation(&self, file: &OpenFile, figures: &mut Figures) -> Attempt {

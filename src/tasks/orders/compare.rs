@@ -26,6 +26,8 @@ pub(super) struct Compared {
     is_done: bool,
     strange: Vec<Strange>,
     leftovers: Vec<String>,
+    /// Published files that another program holds, so that they could not be compared: nothing is concluded of them.
+    unclear: Vec<String>,
 }
 
 /// A published file that is not what or where it should be.
@@ -48,7 +50,8 @@ enum How {
 impl Orders {
     /// Compares journal and folders, once after a start or after a withdrawal that failed half-way.
     pub(super) fn compare(&self) -> Attempt {
-        if !self.compared().is_done {
+        let unclear = self.compared().unclear.clone();
+        if !self.compared().is_done || unclear.iter().any(|name| !self.rests(name)) {
             let found = match self.compared_now()? {
                 Ok(found) => found,
                 Err(error) => return Ok(Err(error)),
@@ -65,7 +68,8 @@ impl Orders {
 
     /// Is it not what or where it should be? Then nothing is done with it, and nothing concluded, until a person has looked.
     pub(super) fn is_strange(&self, name: &str) -> bool {
-        self.compared().strange.iter().any(|strange| strange.name == name)
+        let compared = self.compared();
+        compared.strange.iter().any(|strange| strange.name == name) || compared.unclear.iter().any(|one| one == name)
     }
 
     fn compared(&self) -> MutexGuard<'_, Compared> {
@@ -76,11 +80,18 @@ impl Orders {
         // Folders that cannot be got at are compared later; until then every step makes sure of them itself.
         let Ok(staged) = self.shop.epos.staged() else { return Ok(Ok(Compared::default())) };
         let open = self.shop.ledger.open_files()?;
+        let before = self.compared().unclear.clone();
         let mut found = Compared { is_done: true, ..Compared::default() };
         for file in open.iter().filter(|file| file.state == FileState::Visible) {
-            match self.shop.epos.finish_withdrawal(&file.names) {
-                Ok(None | Some(Withdrawal::Gone)) => {}
-                Ok(Some(Withdrawal::Withdrawn)) => {
+            let name = &file.names.name;
+            if before.contains(name) && self.rests(name) {
+                found.unclear.push(name.clone());
+                continue;
+            }
+            match self.noted_if_held(name, self.shop.epos.finish_withdrawal(&file.names)) {
+                Ok(Some(None | Some(Withdrawal::Gone))) => {}
+                Ok(None) => found.unclear.push(name.clone()),
+                Ok(Some(Some(Withdrawal::Withdrawn))) => {
                     go_on(self.shop.ledger.file_withdrawn(file, self.shop.clock.now()))?;
                 }
                 Err(error) => return Ok(Err(error)),
@@ -94,10 +105,14 @@ impl Orders {
                 (FileState::Visible, false) | (FileState::Staged, false) => How::OtherContent,
                 (FileState::Staged, true) | (FileState::Planned | FileState::Left | FileState::Taken, _) => continue,
             };
+            if found.unclear.contains(name) {
+                continue;
+            }
             let strange = Strange { name: name.clone(), sha256: file.sha256.clone(), how };
-            match self.is_still(&strange, &staged) {
-                Ok(true) => found.strange.push(strange),
-                Ok(false) => {}
+            match self.noted_if_held(name, self.is_still(&strange, &staged)) {
+                Ok(Some(true)) => found.strange.push(strange),
+                Ok(Some(false)) => {}
+                Ok(None) => found.unclear.push(name.clone()),
                 Err(error) => return Ok(Err(error)),
             }
         }
@@ -123,8 +138,12 @@ impl Orders {
         for name in staged.into_iter().filter(|name| !is_needed(name)) {
             if !self.shop.ledger.knows_file(&name)? {
                 unknown.push(name);
-            } else if let Err(error) = self.shop.epos.discard(&name.as_str().into()) {
-                return Ok(Err(error));
+                continue;
+            }
+            // One that another program holds stays until the next comparison; no till sees it.
+            match self.shop.epos.discard(&name.as_str().into()) {
+                Err(error) if !error.is_held() => return Ok(Err(error)),
+                Ok(()) | Err(_) => {}
             }
         }
         Ok(Ok(unknown))
@@ -152,6 +171,7 @@ impl Orders {
             match self.is_still(&strange, &staged) {
                 Ok(true) => still.push(strange),
                 Ok(false) => {}
+                Err(error) if error.is_held() => still.push(strange),
                 Err(error) => return Ok(Err(error)),
             }
         }

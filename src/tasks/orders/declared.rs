@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::observe::Seen;
-use super::{Attempt, Figures, Orders, go_on};
+use super::{Figures, Orders, go_on};
 use crate::domain::evidence::{Basis, Judgement, Whereabouts, declared_by, is_weak};
 use crate::ledger::Result;
 use crate::ledger::declarations::{Declaration, Word};
@@ -48,8 +48,10 @@ impl Orders {
             let found = open.iter().find_map(|file| Some((file, file.orders.iter().find(is_meant)?)));
             match found {
                 Some((file, _)) if matches!(file.state, FileState::Planned | FileState::Staged) => {}
+                Some((file, _)) if self.rests(&file.names.name) => {}
                 Some((file, order)) => match self.declare_booked(one, file, order, &open, figures)? {
-                    Ok(()) => self.shop.ledger.declaration_ended(&one.order)?,
+                    Ok(true) => self.shop.ledger.declaration_ended(&one.order)?,
+                    Ok(false) => {}
                     Err(error) => trouble = trouble.or(Some(error)),
                 },
                 None => {
@@ -61,6 +63,7 @@ impl Orders {
         Ok(trouble)
     }
 
+    /// `false`: another program holds its file; what the person said is kept.
     fn declare_booked(
         &self,
         one: &Declaration,
@@ -68,15 +71,16 @@ impl Orders {
         order: &FileOrder,
         open: &[OpenFile],
         figures: &mut Figures,
-    ) -> Attempt {
+    ) -> Result<std::result::Result<bool, EposError>> {
         let mut others: Vec<FileOrder> = Vec::new();
         if file.state == FileState::Visible || file.left_at.is_none() {
             let waiting = open.iter().filter(|one| one.names == file.names && one.state == FileState::Visible);
             let beside = waiting.flat_map(|one| &one.orders).filter(|other| other.id != order.id);
-            match self.shop.epos.withdraw(&file.names) {
+            match self.unless_held(&file.names.name, self.shop.epos.withdraw(&file.names)) {
                 // What the till had not begun with, it has not booked of the others either.
-                Ok(Withdrawal::Withdrawn) => others.extend(beside.cloned()),
-                Ok(Withdrawal::Gone) => {}
+                Ok(Some(Withdrawal::Withdrawn)) => others.extend(beside.cloned()),
+                Ok(Some(Withdrawal::Gone)) => {}
+                Ok(None) => return Ok(Ok(false)),
                 Err(error) => return Ok(Err(error)),
             }
         }
@@ -85,7 +89,7 @@ impl Orders {
         let now = self.shop.clock.now();
         let noted = go_on(self.shop.ledger.order_declared_booked(file, order, &others, &proof, now))?;
         figures.taken += u64::from(noted.is_some());
-        Ok(Ok(()))
+        Ok(Ok(true))
     }
 
     /// The same of an order whose file is done with: refused, or taken on weak evidence.

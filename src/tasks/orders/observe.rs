@@ -17,7 +17,7 @@ use crate::ledger::fates::Proof;
 use crate::ledger::files::{FileOrder, FileState, OpenFile};
 use crate::ledger::orders::AGENT;
 use crate::ledger::watched::WatchedFile;
-use crate::ports::{Answer, Awaited, Purpose, Sighting, Withdrawal};
+use crate::ports::{Answer, Awaited, EposError, Purpose, Sighting};
 
 /// How long a till may take to say another thing of an order than its file said.
 pub(super) const LATE_WORD: SignedDuration = SignedDuration::from_hours(24);
@@ -141,8 +141,10 @@ impl Orders {
         }
         let judged: Vec<Seen<'_>> =
             file.orders.iter().map(|order| self.judged(look, file, order, sighting, place)).collect();
-        if let Err(error) = self.take_refused_file_away(file, &judged)? {
-            return Ok(Err(error));
+        match self.take_refused_file_away(file, &judged) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(())),
+            Err(error) => return Ok(Err(error)),
         }
         for seen in &judged {
             if let Some(lost) = look.lost(file, seen.order)
@@ -177,17 +179,17 @@ impl Orders {
     }
 
     /// The till refused all of a file and left it where it is: it could take it up again after the order was written
-    /// anew, or booked by hand.
-    fn take_refused_file_away(&self, file: &OpenFile, judged: &[Seen<'_>]) -> Attempt {
+    /// anew, or booked by hand. `false`: another program holds it, so that the refusal waits.
+    fn take_refused_file_away(&self, file: &OpenFile, judged: &[Seen<'_>]) -> std::result::Result<bool, EposError> {
         let is_refused =
             |seen: &Seen<'_>| seen.in_place() && matches!(seen.judgement, Judgement::Refused { basis: Basis::Word });
         if !judged.iter().all(is_refused) {
-            return Ok(Ok(()));
+            return Ok(true);
         }
-        match self.shop.epos.withdraw(&file.names) {
-            Ok(Withdrawal::Withdrawn | Withdrawal::Gone) => Ok(Ok(())),
-            Err(error) => Ok(Err(error)),
+        if self.rests(name_of(file)) {
+            return Ok(false);
         }
+        Ok(self.unless_held(name_of(file), self.shop.epos.withdraw(&file.names))?.is_some())
     }
 
     /// Notes what is believed of one order.

@@ -4,6 +4,8 @@
 //! again on the agent's own account, and neither is what an earlier life of the agent wrote; an order that cannot be
 //! written fails alone; a running number that no till can have seen is used for the next file.
 
+use std::collections::HashSet;
+
 use super::{Attempt, Figures, MOST_PER_ACTIVATION, Orders, go_on, till_codes};
 use crate::domain::OrderId;
 use crate::domain::retry::FailureClass;
@@ -19,7 +21,8 @@ impl Orders {
     pub(super) fn resume(&self, figures: &mut Figures) -> Attempt {
         for file in self.shop.ledger.open_files()?.into_iter().filter(|file| file.purpose == Purpose::Order) {
             match file.state {
-                FileState::Staged => match go_on(self.resume_one(&file, figures))? {
+                FileState::Staged if self.rests(&file.names.name) => {}
+                FileState::Staged => match self.resumed(&file, figures)? {
                     None | Some(Ok(())) => {}
                     Some(Err(error)) if error.class == FailureClass::Permanent => {
                         for order in &file.orders {
@@ -33,6 +36,12 @@ impl Orders {
             }
         }
         Ok(Ok(()))
+    }
+
+    /// `None`: its state does not fit. A file that another program holds waits by itself.
+    fn resumed(&self, file: &OpenFile, figures: &mut Figures) -> Result<Option<std::result::Result<(), EposError>>> {
+        let done = go_on(self.resume_one(file, figures))?;
+        Ok(done.map(|done| self.unless_held(&file.names.name, done).map(|_| ())))
     }
 
     fn resume_one(&self, file: &OpenFile, figures: &mut Figures) -> Attempt {
@@ -61,12 +70,13 @@ impl Orders {
         if waiting.is_empty() {
             return Ok(Ok(()));
         }
-        if let Err(error) = self.forget_plans()? {
-            return Ok(Err(error));
-        }
+        let held = match self.forget_plans()? {
+            Ok(held) => held,
+            Err(error) => return Ok(Err(error)),
+        };
         let most = self.shop.epos.batch_of().max(1);
         let mut batch = Vec::with_capacity(most.min(waiting.len()));
-        for order in waiting {
+        for order in waiting.into_iter().filter(|order| !held.contains(&order.order.id)) {
             match self.is_ready(&order, most, figures)? {
                 Ok(true) => batch.push(order),
                 Ok(false) => {}
@@ -82,17 +92,28 @@ impl Orders {
         if batch.is_empty() || !self.has_waited(&batch) { Ok(Ok(())) } else { self.publish_batch(&batch, figures) }
     }
 
-    /// Files that a crash or a full disk left planned are planned anew, perhaps with other orders.
-    fn forget_plans(&self) -> Attempt {
+    /// Files that a crash or a full disk left planned are planned anew, perhaps with other orders. Orders are told whose
+    /// half-written file another program holds: they wait for it.
+    fn forget_plans(&self) -> Result<std::result::Result<HashSet<OrderId>, EposError>> {
+        let mut held = HashSet::new();
         for file in self.shop.ledger.open_files()? {
-            if (file.state, file.purpose) == (FileState::Planned, Purpose::Order) {
-                if let Err(error) = self.shop.epos.discard(&file.names) {
-                    return Ok(Err(error));
-                }
-                self.shop.ledger.file_unplanned(&file)?;
+            if (file.state, file.purpose) != (FileState::Planned, Purpose::Order) {
+                continue;
+            }
+            let name = &file.names.name;
+            let discarded = if self.rests(name) { Ok(None) } else { self.discarded(&file) };
+            match discarded {
+                Ok(Some(())) => self.shop.ledger.file_unplanned(&file)?,
+                Ok(None) => held.extend(file.orders.into_iter().map(|order| order.id)),
+                Err(error) => return Ok(Err(error)),
             }
         }
-        Ok(Ok(()))
+        Ok(Ok(held))
+    }
+
+    pub(super) fn discarded(&self, file: &OpenFile) -> std::result::Result<Option<()>, EposError> {
+        // What could be discarded could perhaps not be written: that shows at the next try.
+        self.noted_if_held(&file.names.name, self.shop.epos.discard(&file.names))
     }
 
     /// Have the orders waited for others as long as they are to?
@@ -146,7 +167,7 @@ impl Orders {
         }
     }
 
-    /// False: a person has just given an item another code.
+    /// False: a person has just given an item another code, or another program holds the file.
     fn publish_file(&self, batch: &[JournalledOrder]) -> Result<std::result::Result<bool, EposError>> {
         let Some(first) = batch.first() else { return Ok(Ok(false)) };
         let sequence = self.shop.ledger.file_sequence(Purpose::Order, &first.order.id, first.copies + 1)?;
@@ -156,6 +177,9 @@ impl Orders {
             Ok(coded) => coded,
             Err(error) => return Ok(Err(error)),
         };
+        if self.rests(&file.name) {
+            return Ok(Ok(false));
+        }
         for warning in &file.warnings {
             tracing::warn!(order.number = first.order.number, file = file.name, "{warning}");
         }
@@ -165,12 +189,17 @@ impl Orders {
         };
         let orders: Vec<_> = batch.iter().map(|order| &order.order).collect();
         let plan = Plan { purpose: Purpose::Order, file: &file, orders: &orders, marks: &marks, codes: &codes };
-        match self.shop.epos.compare(&file) {
-            Ok(Earlier::Nothing) => self.write(&plan),
-            Ok(Earlier::Same) => self.shop.ledger.file_found(&plan, self.shop.clock.now()).map(Ok),
+        let written = self.compare_and_write(&plan)?;
+        Ok(self.unless_held(&file.name, written).map(|is_written| is_written.unwrap_or(false)))
+    }
+
+    fn compare_and_write(&self, plan: &Plan<'_>) -> Result<std::result::Result<bool, EposError>> {
+        match self.shop.epos.compare(plan.file) {
+            Ok(Earlier::Nothing) => self.write(plan),
+            Ok(Earlier::Same) => self.shop.ledger.file_found(plan, self.shop.clock.now()).map(Ok),
             Err(error) => {
                 if error.class == FailureClass::Permanent {
-                    self.shop.ledger.number_spent(&file)?;
+                    self.shop.ledger.number_spent(plan.file)?;
                 }
                 Ok(Err(error))
             }
@@ -195,21 +224,32 @@ impl Orders {
         Ok(self.reveal(&staged)?.map(|()| true))
     }
 
-    /// Before an order is written again on a person's word, its older file must not be there any more. `false`: the
-    /// till took it or lost it meanwhile, so that nothing may be written; the evidence decides.
+    /// Before an order is written again on a person's word, its older files must not be there any more: no till is to
+    /// read both. `false`: the till took one or lost it meanwhile, so that nothing may be written and the evidence
+    /// decides; or another program holds one.
     fn take_back_older(&self, order: &JournalledOrder) -> Result<std::result::Result<bool, EposError>> {
-        let now = self.shop.clock.now();
-        for old in self.shop.ledger.visible_files_of(&order.order.id)? {
-            match self.shop.epos.withdraw(&old.names) {
-                Ok(Withdrawal::Withdrawn) => {
-                    let noted = self.shop.ledger.file_superseded(&old, &order.order.id, now);
+        let (id, now) = (&order.order.id, self.shop.clock.now());
+        for old in self.shop.ledger.older_files_of(id)? {
+            let name = &old.names.name;
+            if self.is_strange(name) || self.rests(name) {
+                return Ok(Ok(false));
+            }
+            match self.unless_held(name, self.shop.epos.withdraw(&old.names)) {
+                Ok(Some(Withdrawal::Withdrawn)) => {
+                    let noted = self.shop.ledger.file_superseded(name, id, now);
                     if noted.is_err() {
                         self.compare_again();
                     }
                     noted?;
                 }
-                Ok(Withdrawal::Gone) => {
-                    self.shop.ledger.order_may_be_taken(&order.order.id, &old.names.name, now)?;
+                Ok(Some(Withdrawal::Gone)) if old.waits => {
+                    self.shop.ledger.order_may_be_taken(id, name, now)?;
+                    return Ok(Ok(false));
+                }
+                // What the till said of the order stands; the file is out of its sight.
+                Ok(Some(Withdrawal::Gone)) => self.shop.ledger.file_left(name, now)?,
+                Ok(None) => {
+                    self.compare_again();
                     return Ok(Ok(false));
                 }
                 Err(error) => {

@@ -52,11 +52,9 @@ impl Orders {
             if !lies_there || never_left {
                 continue;
             }
-            if look.taken_away.insert(name.to_owned()) {
-                match self.shop.epos.withdraw(&one.file.names) {
-                    Ok(outcome) => {
-                        tried.insert(name, outcome);
-                    }
+            if look.taken_away.insert(name.to_owned()) && !self.rests(name) {
+                match self.unless_held(name, self.shop.epos.withdraw(&one.file.names)) {
+                    Ok(outcome) => tried.extend(outcome.map(|outcome| (name, outcome))),
                     Err(error) => trouble = trouble.or(Some(error)),
                 }
             }

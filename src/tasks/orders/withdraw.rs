@@ -76,9 +76,11 @@ impl Orders {
         let now = self.shop.clock.now();
         match file.map(|file| (file, file.state)) {
             None => self.shop.ledger.order_withdrawn(&order.order.id, now)?,
+            Some((file, FileState::Planned)) if self.rests(&file.names.name) => return Ok(Ok(())),
             // What a crash left of it in staging goes as well; it was never revealed, there or not.
-            Some((file, FileState::Planned)) => match self.shop.epos.discard(&file.names) {
-                Ok(()) => self.shop.ledger.file_unstaged(file, now)?,
+            Some((file, FileState::Planned)) => match self.discarded(file) {
+                Ok(Some(())) => self.shop.ledger.file_unstaged(file, now)?,
+                Ok(None) => return Ok(Ok(())),
                 Err(error) => return Ok(Err(error)),
             },
             // `resume` could not get at the folder; it calls it off when it can.
@@ -92,11 +94,12 @@ impl Orders {
 
     /// Takes a visible file back.
     fn take_back(&self, file: &OpenFile, figures: &mut Figures) -> Attempt {
-        if self.is_strange(&file.names.name) {
+        let name = &file.names.name;
+        if self.is_strange(name) || self.rests(name) {
             return Ok(Ok(()));
         }
-        match self.shop.epos.withdraw(&file.names) {
-            Ok(Withdrawal::Withdrawn) => {
+        match self.unless_held(name, self.shop.epos.withdraw(&file.names)) {
+            Ok(Some(Withdrawal::Withdrawn)) => {
                 let noted = self.shop.ledger.file_withdrawn(file, self.shop.clock.now());
                 if noted.is_err() {
                     // Whatever the store says next: the agent took it away, not the till.
@@ -106,7 +109,11 @@ impl Orders {
                 noted.map(Ok)
             }
             // The till may have it: the evidence decides.
-            Ok(Withdrawal::Gone) => Ok(Ok(())),
+            Ok(Some(Withdrawal::Gone)) => Ok(Ok(())),
+            Ok(None) => {
+                self.compare_again();
+                Ok(Ok(()))
+            }
             Err(error) => {
                 self.compare_again();
                 Ok(Err(error))

@@ -17,6 +17,7 @@ use crate::ledger::Result;
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::exports::{ExportRecord, Missing};
 use crate::ports::{Cause, EposError, ExportLook, ReadSummary, Rejection, SpooledExport, Unsettled};
+use crate::tasks::Attention;
 
 /// Missing items that are named.
 const NAMED_ITEMS: u32 = 5;
@@ -60,8 +61,10 @@ impl Stock {
             let (since, _) = *memory.unsettled.get(&unsettled.name)?;
             unsettled_trouble(unsettled, since, now)
         };
-        let troubles: Vec<Trouble> = look.unsettled.iter().filter_map(trouble).take(MOST_UNSETTLED).collect();
-        self.shop.conditions(&[EXPORT_UNSETTLED, FILE_HELD], &troubles);
+        let troubles = look.unsettled.iter().filter_map(trouble).take(MOST_UNSETTLED);
+        let (held, unsettled): (Vec<_>, Vec<_>) = troubles.partition(|trouble| trouble.code == FILE_HELD);
+        self.shop.conditions(&[EXPORT_UNSETTLED], &unsettled);
+        self.shop.files_held(Attention::Stock, held);
     }
 
     pub(super) fn report_undeleted(&self, undeleted: &[(String, String)]) {
