@@ -77,7 +77,12 @@ impl Orders {
         let Ok(staged) = self.shop.epos.staged() else { return Ok(Ok(Compared::default())) };
         let open = self.shop.ledger.open_files()?;
         let mut found = Compared { is_done: true, ..Compared::default() };
+        let booked = self.declared_booked()?;
         for file in open.iter().filter(|file| file.state == FileState::Visible) {
+            // It was taken away because a person says that the till booked an order in it: that is what is ended first.
+            if file.orders.iter().any(|order| booked.contains(&order.id)) {
+                continue;
+            }
             match self.shop.epos.finish_withdrawal(&file.names) {
                 Ok(None | Some(Withdrawal::Gone)) => {}
                 Ok(Some(Withdrawal::Withdrawn)) => {

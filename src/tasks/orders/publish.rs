@@ -200,6 +200,10 @@ impl Orders {
     fn take_back_older(&self, order: &JournalledOrder) -> Result<std::result::Result<bool, EposError>> {
         let now = self.shop.clock.now();
         for old in self.shop.ledger.visible_files_of(&order.order.id)? {
+            // What lies there is not the agent's to take away; until a person has, nothing is written beside it.
+            if self.is_strange(&old.names.name) {
+                return Ok(Ok(false));
+            }
             match self.shop.epos.withdraw(&old.names) {
                 Ok(Withdrawal::Withdrawn) => {
                     let noted = self.shop.ledger.file_superseded(&old, &order.order.id, now);
