@@ -2,8 +2,9 @@
 //! copy, or a crash came between the folder and the ledger).
 //!
 //! Promises: nothing is written whose name a file in the import, done or rejects folder has, there also with what tills
-//! append (`.err`, `.done`). The same bytes are ours, and the till has them or had them; other bytes stop the order. A
-//! folder that cannot be listed stops all of them.
+//! append (`.err`, `.done`), and in the import folder under the names that the profile says the till gives them. The same
+//! bytes are ours, and the till has them or had them; other bytes stop the order, and so does an answer to a file of that
+//! name. A folder that cannot be listed stops all of them.
 //!
 //! The folders are listed once: what comes into them while the agent runs is what this ledger knows of. Of each name a
 //! number is kept, so that a hundred thousand old files cost a megabyte; only a name that may be among them is looked for.
@@ -11,11 +12,12 @@
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use super::evidence_settings::filled;
 use super::fault::{lasting, of_files, passing};
 use super::publish::{Importing, STAGED, WITHDRAWN, holds, looking, other_content};
 use super::settings::EposSettings;
@@ -58,7 +60,14 @@ impl EarlierFiles {
                 )));
             }
         }
-        Ok(Earlier::Nothing)
+        match answer_to(settings, &file.name)? {
+            Some(answer) => Err(lasting(format!(
+                "the till has answered a file {} before ({}); see in the till whether it has the order, and move the answer away if it has not. The order was not written",
+                file.name,
+                answer.display()
+            ))),
+            None => Ok(Earlier::Nothing),
+        }
     }
 
     /// Has the till had what is still in staging? Then it is removed from there.
@@ -94,6 +103,14 @@ impl EarlierFiles {
         if is_there(&waiting).map_err(|error| looking(&waiting, error))? {
             found.push(waiting);
         }
+        // What the till makes of the name when it has taken or refused the file.
+        let evidence = &till.0.evidence;
+        for template in evidence.renamed_to.iter().chain(&evidence.renamed_rejected) {
+            let renamed = till.0.import_folder.join(filled(template, name));
+            if is_there(&renamed).map_err(|error| looking(&renamed, error))? && !found.contains(&renamed) {
+                found.push(renamed);
+            }
+        }
         if self.may_have(till, name)? {
             let is_meant = |other: &str| is_of(name, other) && !ours.beside.iter().any(|beside| beside.name == other);
             for folder in folders(till.0) {
@@ -120,6 +137,15 @@ impl EarlierFiles {
         *names = Some(known);
         Ok(found)
     }
+}
+
+/// The till's answer to a file of this name, if there is one.
+fn answer_to(settings: &EposSettings, name: &str) -> Result<Option<PathBuf>, EposError> {
+    let Some(answer) = &settings.evidence.answer_file else { return Ok(None) };
+    let folder = answer.folder.as_deref().unwrap_or(&settings.import_folder);
+    let path = folder.join(filled(&answer.name, name));
+    let is_there = is_there(&path).map_err(|error| looking(&path, error))?;
+    Ok(is_there.then_some(path))
 }
 
 fn folders(settings: &EposSettings) -> impl Iterator<Item = &Path> {

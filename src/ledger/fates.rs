@@ -238,7 +238,11 @@ pub(super) fn left_in(
     .doing("note what became of an order file")?;
     unless_cancellation(tx, file, order, ("cancellation taken, unproved", proof.evidence), now, || {
         if file.state != FileState::Left {
-            return move_order(tx, &order.id, OrderEvent::Left, Some(proof.evidence), proof.by, now);
+            move_order(tx, &order.id, OrderEvent::Left, Some(proof.evidence), proof.by, now)?;
+            // It may have counted as deducted, or refused, until now.
+            withhold_news(tx, order, Stage::Consumed)?;
+            withhold_news(tx, order, Stage::Rejected)?;
+            return outbox::mark_order_due(tx, &order.id, now);
         }
         let sql = "UPDATE web_order SET reason = ?2, changed_at = ?3 WHERE id = ?1";
         tx.execute(sql, params![order.id.0, proof.evidence, micros(now)]).doing("note an order's evidence")?;

@@ -143,6 +143,18 @@ impl Ledger {
         })
     }
 
+    /// Is it known of an order in this file what the till did with it? Then the till has begun with the file.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn is_begun(&self, name: &str) -> Result<bool> {
+        self.read("look for what the till began with", |tx| {
+            let sql =
+                "SELECT EXISTS (SELECT 1 FROM order_file WHERE name = ?1 AND state IN ('left', 'taken', 'rejected'))";
+            tx.query_row(sql, [name], |row| row.get(0)).doing("look for what the till began with")
+        })
+    }
+
     /// Files that have not come to their end, oldest first. Of an order only the newest copy, and every cancellation.
     ///
     /// # Errors

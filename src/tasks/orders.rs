@@ -129,6 +129,9 @@ impl Orders {
     }
 
     fn act(&self, looks: &mut Looks, figures: &mut Figures) -> Attempt {
+        // First of all, so that what a person calls booked is neither taken back nor written anew. A file that cannot be
+        // taken away now (the till may be reading it) holds up no other.
+        let held = self.carry_out_booked(&self.declarations(self.shop.clock.now())?, figures)?;
         let mut trouble = self.resume(figures)?.err();
         trouble = trouble.or(self.withdraw(figures)?.err());
         // While a staged file waits to be revealed, nothing else is written: the folder cannot be used.
@@ -136,7 +139,7 @@ impl Orders {
             trouble = self.publish(figures)?.err();
         }
         trouble = trouble.or(self.correct(figures)?.err());
-        trouble = trouble.or(self.observe(looks, figures)?.err());
+        trouble = trouble.or(self.observe(looks, figures)?.err()).or(held);
         Ok(trouble.map_or(Ok(()), Err))
     }
 }

@@ -4,10 +4,13 @@
 //! not booked once more; one that is declared lost is written again only when a successful look showed that its file does
 //! not wait and the till does not say that it booked it. Who said so, and when, stands in the order's history.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::observe::Seen;
 use super::{Figures, Orders, go_on};
+use crate::domain::OrderId;
 use crate::domain::evidence::{Basis, Judgement, Whereabouts, declared_by, is_weak};
 use crate::ledger::Result;
 use crate::ledger::declarations::{Declaration, Word};
@@ -34,6 +37,12 @@ impl Orders {
         Ok(declared)
     }
 
+    /// Orders of which a person says that the till booked them, until that is carried out.
+    pub(super) fn declared_booked(&self) -> Result<HashSet<OrderId>> {
+        let declared = self.shop.ledger.declarations()?;
+        Ok(declared.into_iter().filter(|one| one.word == Word::Consumed).map(|one| one.order).collect())
+    }
+
     /// Orders that a person declared consumed.
     pub(super) fn carry_out_booked(
         &self,
@@ -48,7 +57,8 @@ impl Orders {
             let found = open.iter().find_map(|file| Some((file, file.orders.iter().find(is_meant)?)));
             match found {
                 Some((file, _)) if matches!(file.state, FileState::Planned | FileState::Staged) => {}
-                Some((file, _)) if self.rests(&file.names.name) => {}
+                // What lies there is not the agent's to take away; and what another program holds has to wait.
+                Some((file, _)) if self.is_strange(&file.names.name) || self.rests(&file.names.name) => {}
                 Some((file, order)) => match self.declare_booked(one, file, order, &open, figures)? {
                     Ok(true) => self.shop.ledger.declaration_ended(&one.order)?,
                     Ok(false) => {}

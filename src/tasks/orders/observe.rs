@@ -17,7 +17,7 @@ use crate::ledger::fates::Proof;
 use crate::ledger::files::{FileOrder, FileState, OpenFile};
 use crate::ledger::orders::AGENT;
 use crate::ledger::watched::WatchedFile;
-use crate::ports::{Answer, Awaited, EposError, Purpose, Sighting};
+use crate::ports::{Answer, Awaited, Purpose, Sighting};
 
 /// How long a till may take to say another thing of an order than its file said.
 pub(super) const LATE_WORD: SignedDuration = SignedDuration::from_hours(24);
@@ -79,8 +79,6 @@ impl Orders {
     pub(super) fn observe(&self, looks: &mut Looks, figures: &mut Figures) -> Attempt {
         let now = self.shop.clock.now();
         let declared = self.declarations(now)?;
-        // A file that cannot be taken away now (the till may be reading it) must not hold up the others.
-        let mut trouble = self.carry_out_booked(&declared, figures)?;
         let mut open = self.shop.ledger.open_files()?;
         open.retain(|file| {
             matches!(file.state, FileState::Visible | FileState::Left) && !self.is_strange(&file.names.name)
@@ -100,7 +98,8 @@ impl Orders {
         let mut look = Look { seen, declared: &declared, taken_away: HashSet::new(), now };
         let waiting: HashSet<&str> = open.iter().filter(|file| file.state == FileState::Visible).map(name_of).collect();
         looks.tracker.keep_only(|name| waiting.contains(name));
-        trouble = trouble.or(self.take_away_what_came_back(&mut look, &watched, &waiting, figures)?);
+        let mut trouble = self.take_away_what_came_back(&mut look, &watched, &waiting, figures)?;
+        trouble = trouble.or(self.take_away_what_was_refused(&look, &watched, &waiting));
         // Groups of one file's orders share one look.
         let mut places = HashMap::new();
         for file in &open {
@@ -141,11 +140,6 @@ impl Orders {
         }
         let judged: Vec<Seen<'_>> =
             file.orders.iter().map(|order| self.judged(look, file, order, sighting, place)).collect();
-        match self.take_refused_file_away(file, &judged) {
-            Ok(true) => {}
-            Ok(false) => return Ok(Ok(())),
-            Err(error) => return Ok(Err(error)),
-        }
         for seen in &judged {
             if let Some(lost) = look.lost(file, seen.order)
                 && self.carry_out_lost(lost, seen, figures)?
@@ -178,25 +172,14 @@ impl Orders {
         Seen { file, order, sighting, said, place, judgement, now: look.now }
     }
 
-    /// The till refused all of a file and left it where it is: it could take it up again after the order was written
-    /// anew, or booked by hand. `false`: another program holds it, so that the refusal waits.
-    fn take_refused_file_away(&self, file: &OpenFile, judged: &[Seen<'_>]) -> std::result::Result<bool, EposError> {
-        let is_refused =
-            |seen: &Seen<'_>| seen.in_place() && matches!(seen.judgement, Judgement::Refused { basis: Basis::Word });
-        if !judged.iter().all(is_refused) {
-            return Ok(true);
-        }
-        if self.rests(name_of(file)) {
-            return Ok(false);
-        }
-        Ok(self.unless_held(name_of(file), self.shop.epos.withdraw(&file.names))?.is_some())
-    }
-
     /// Notes what is believed of one order.
     fn note(&self, seen: &Seen<'_>, figures: &mut Figures) -> Result<()> {
         let (file, order, now) = (seen.file, seen.order, seen.now);
         match seen.judgement {
             Judgement::Waits => {}
+            // The till said once that a part is missing; that its words are gone by now does not unsay them.
+            Judgement::Booked { basis: Basis::Whereabouts, .. } | Judgement::Left { .. }
+                if evidence::is_in_part(&order.evidence) => {}
             Judgement::Booked { at, basis } => {
                 let evidence = match basis {
                     Basis::Word => said_by_till(seen.by()),

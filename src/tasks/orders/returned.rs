@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use super::observe::{LATE_WORD, Look, Seen, evidence_of_refusal, name_of};
 use super::{Figures, Orders, go_on};
 use crate::domain::evidence::{
-    self, AnswerSays, Basis, Sign, Whereabouts, is_declared, is_weak, said_by_till, said_in_part,
+    self, AnswerSays, Basis, Sign, Whereabouts, is_declared, is_weak, is_word_of_till, said_by_till, said_in_part,
 };
 use crate::ledger::Result;
 use crate::ledger::files::FileOrder;
 use crate::ledger::watched::{Ended, WatchedFile};
-use crate::ports::{EposError, Sighting, Withdrawal};
+use crate::ports::{EposError, FileNames, Sighting, Withdrawal};
 
 /// Would the order be there twice if the till took this file once more?
 fn would_double(one: &WatchedFile) -> bool {
@@ -49,23 +49,66 @@ impl Orders {
             let lies_there = look.seen.get(name).is_some_and(|sighting| sighting.sign == Sign::Waiting);
             // A till that leaves files where they are has not put this one back.
             let never_left = one.file.left_at.is_none() && !one.is_superseded;
-            if !lies_there || never_left {
+            if !lies_there || never_left || self.is_strange(name) {
                 continue;
             }
             if look.taken_away.insert(name.to_owned()) && !self.rests(name) {
-                match self.unless_held(name, self.shop.epos.withdraw(&one.file.names)) {
+                match self.unless_held(name, self.take_away_again(&one.file.names)) {
                     Ok(outcome) => tried.extend(outcome.map(|outcome| (name, outcome))),
                     Err(error) => trouble = trouble.or(Some(error)),
                 }
             }
             let Some(outcome) = tried.get(name).copied() else { continue };
             let evidence = taken_away(evidence_of(one), outcome);
+            // What cannot be taken away is told once, not at each look.
+            if outcome == Withdrawal::Gone && evidence == evidence_of(one) {
+                continue;
+            }
             for order in &one.file.orders {
                 self.shop.ledger.order_came_back_late(name, &order.id, &evidence, look.now)?;
                 figures.came_back += 1;
             }
         }
         Ok(trouble)
+    }
+
+    /// The till refused all of a file and left it where it is: it could take it up again after the order was written
+    /// anew, or booked by hand. By then that is noted, so that a crash in between has nothing written anew.
+    pub(super) fn take_away_what_was_refused(
+        &self,
+        look: &Look<'_>,
+        watched: &[WatchedFile],
+        waiting: &HashSet<&str>,
+    ) -> Option<EposError> {
+        let is_left_there = |one: &&WatchedFile| {
+            let name = name_of(&one.file);
+            one.ended == Ended::Rejected
+                && one.file.left_at.is_none()
+                && is_word_of_till(evidence_of(one))
+                && look.seen.get(name).is_some_and(|sighting| sighting.sign == Sign::Waiting)
+                && !waiting.contains(name)
+                && !self.is_strange(name)
+        };
+        let mut trouble = None;
+        for one in watched.iter().filter(is_left_there) {
+            let mut others = watched.iter().filter(|other| name_of(&other.file) == name_of(&one.file));
+            let name = name_of(&one.file);
+            if others.all(|other| other.ended == Ended::Rejected)
+                && !self.rests(name)
+                && let Err(error) = self.unless_held(name, self.shop.epos.withdraw(&one.file.names))
+            {
+                trouble = trouble.or(Some(error));
+            }
+        }
+        trouble
+    }
+
+    /// Of an order file that came back without its lines, the order file at least.
+    fn take_away_again(&self, names: &FileNames) -> std::result::Result<Withdrawal, EposError> {
+        match self.shop.epos.withdraw(names)? {
+            Withdrawal::Gone if !names.beside.is_empty() => self.shop.epos.withdraw(&names.name.as_str().into()),
+            outcome @ (Withdrawal::Gone | Withdrawal::Withdrawn) => Ok(outcome),
+        }
     }
 
     /// What a look says of files that are done with.

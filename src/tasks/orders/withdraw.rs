@@ -72,6 +72,13 @@ impl Orders {
         Ok(false)
     }
 
+    /// Has the till begun with it, or does a person say so? Then what is still to be said of its orders is awaited: a till
+    /// that reads a file before it takes it away may have booked all of them.
+    fn is_the_tills(&self, file: &OpenFile) -> Result<bool> {
+        let booked = self.declared_booked()?;
+        Ok(file.orders.iter().any(|order| booked.contains(&order.id)) || self.shop.ledger.is_begun(&file.names.name)?)
+    }
+
     fn withdraw_one(&self, order: &JournalledOrder, file: Option<&OpenFile>, figures: &mut Figures) -> Attempt {
         let now = self.shop.clock.now();
         match file.map(|file| (file, file.state)) {
@@ -95,7 +102,7 @@ impl Orders {
     /// Takes a visible file back.
     fn take_back(&self, file: &OpenFile, figures: &mut Figures) -> Attempt {
         let name = &file.names.name;
-        if self.is_strange(name) || self.rests(name) {
+        if self.is_strange(name) || self.rests(name) || self.is_the_tills(file)? {
             return Ok(Ok(()));
         }
         match self.unless_held(name, self.shop.epos.withdraw(&file.names)) {
