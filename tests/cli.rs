@@ -389,6 +389,14 @@ async fn orders_preview_prints_the_cancellation_file_that_the_till_gets_byte_for
     std::io::Write::write_all(&mut config, profile.as_bytes()).unwrap();
     shop.start();
     shop.run(&preview).is(5).says(&["no cancellation file would be written", "the till has not taken order"]);
+    let checked = shop.run(&["check"]);
+    for line in [
+        "an order counts as refused when: ",
+        "an order is written as: order_{number}.csv; one order per file",
+        "what the till is to take back of an order: written as cancelled_{number}.csv; one order per file",
+    ] {
+        assert!(checked.out.contains(line), "{line}: {checked:?}");
+    }
     shop.till_takes_all();
     shop.run(&preview).is(5).says(&["the till has booked no more of order"]);
     // While the share is away, nothing can be written.
