@@ -15,6 +15,7 @@
 //! Does not promise: to remember across restarts which exports were dealt with (the ledger does), or to settle
 //! duplicates within an export (whoever collects the rows does).
 
+mod check_words;
 mod checks;
 mod comments;
 mod delimiter;

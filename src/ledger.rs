@@ -34,6 +34,7 @@ pub mod order_lists;
 pub mod order_tasks;
 pub mod orders;
 pub mod outbox;
+pub mod outlook;
 pub mod passed_over;
 pub mod plans;
 pub mod runs;

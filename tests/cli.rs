@@ -372,6 +372,50 @@ async fn orders_preview_prints_the_file_that_the_till_gets_byte_for_byte_and_cha
     shop.run(&["orders", "preview", "999"]).is(4);
 }
 
+#[cfg(unix)]
+#[allow(clippy::disallowed_methods, reason = "a test may take a share away")]
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_preview_prints_the_cancellation_file_that_the_till_gets_byte_for_byte_or_says_why_there_is_none() {
+    let mut shop = Shop::in_business().await;
+    let number = shop.open_order();
+    let preview = ["orders", "preview", &number, "--cancellation"];
+    let said = shop.run(&preview).is(5).says(&["the till reads no cancellation files", "orders tasks"]);
+    assert_eq!(said.out, "");
+    shop.stop();
+    let mut config = std::fs::OpenOptions::new().append(true).open(shop.watch.config()).unwrap();
+    let profile = "\n[epos.cancellation_profile]\nname = \"cancelled_{number}.csv\"\n\
+                   columns = [{ name = \"OrderNo\", value = \"order.number\" }, { name = \"SKU\", value = \"line.sku\" },\n\
+                   { name = \"Qty\", value = \"line.quantity\" }]\n";
+    std::io::Write::write_all(&mut config, profile.as_bytes()).unwrap();
+    shop.start();
+    shop.run(&preview).is(5).says(&["no cancellation file would be written", "the till has not taken order"]);
+    let checked = shop.run(&["check"]);
+    for line in [
+        "an order counts as refused when: ",
+        "an order is written as: order_{number}.csv; one order per file",
+        "what the till is to take back of an order: written as cancelled_{number}.csv; one order per file",
+    ] {
+        assert!(checked.out.contains(line), "{line}: {checked:?}");
+    }
+    shop.till_takes_all();
+    shop.run(&preview).is(5).says(&["the till has booked no more of order"]);
+    // While the share is away, nothing can be written.
+    let import = Config::load(Some(&shop.watch.config())).unwrap().0.epos.import_folder;
+    let away = import.with_extension("away");
+    std::fs::rename(&import, &away).unwrap();
+    let id = shop.magento.with(|books| books.order_by_number(&number).unwrap().id);
+    assert!(shop.magento.with(|books| books.cancel(id)).unwrap());
+    shop.watch.wait("the cancellation", |ledger| Ok(ledger.order(&number)?.unwrap().order.is_void())).unwrap();
+    let said = shop.run(&preview).is(0);
+    assert!(said.err.starts_with(&format!("cancelled_{number}.csv (")), "{said:?}");
+    assert_eq!(shop.till.waiting().unwrap_or_default(), Vec::<String>::new());
+    std::fs::rename(&away, &import).unwrap();
+    let file = import.join(format!("cancelled_{number}.csv"));
+    shop.watch.wait("the cancellation file", |_| Ok(file.exists())).unwrap();
+    assert_eq!(said.out.as_bytes(), std::fs::read(file).unwrap());
+    shop.run(&preview).is(5).says(&["the till has the cancellation file", "already"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_the_till_took_is_written_again_only_when_a_person_says_so_and_that_is_recorded() {
     let mut shop = Shop::in_business().await;

@@ -16,7 +16,7 @@ use crate::ledger::declarations::Word;
 use crate::ledger::files::FileShown;
 use crate::ledger::orders::{HistoryEntry, JournalledOrder, OrderFilter};
 use crate::ledger::{Ledger, LedgerError};
-use crate::ports::Clock;
+use crate::ports::{Clock, Purpose};
 
 /// What to do.
 #[derive(Debug, clap::Subcommand)]
@@ -51,6 +51,9 @@ pub(super) enum Command {
         /// Print the file with the lines instead, where header and lines are two files
         #[arg(long)]
         lines: bool,
+        /// Print the file that would tell the till now to take back what was cancelled or returned, or say why none would
+        #[arg(long)]
+        cancellation: bool,
     },
     /// List what staff are to do in the till about orders that changed after it took them
     Tasks {
@@ -122,7 +125,10 @@ pub(super) fn orders(config: &Config, command: Command, out: &mut dyn Write) -> 
             list(&ledger, &OrderFilter { states, since, limit }, format, out)
         }
         Command::Show { id, format } => show(&ledger, &id, format, out),
-        Command::Preview { id, lines } => orders_preview::preview(config, &id, lines, out),
+        Command::Preview { id, lines, cancellation } => {
+            let purpose = if cancellation { Purpose::Cancellation } else { Purpose::Order };
+            orders_preview::preview(config, &id, purpose, lines, out)
+        }
         Command::Tasks { format } => orders_tasks::tasks(&ledger, format, out),
         Command::Done { ids, by } => orders_tasks::done(config, &ledger, &ids, &by.unwrap_or_else(person), out),
         Command::Export { ids, again, by } => {

@@ -11,7 +11,8 @@ use crate::config::Config;
 use crate::domain::corrections::Taken;
 use crate::domain::reconcile::{self, Apart, Claim, StockModel, Target, Term};
 use crate::domain::{AdmittedSnapshot, Quantity, Sku};
-use crate::ledger::items::{CountedIn, StoreItem};
+use crate::ledger::exports::ExportRecord;
+use crate::ledger::items::{CountedIn, ItemFacts, StoreItem};
 use crate::ledger::{Ledger, facts};
 use crate::ports::Clock;
 
@@ -162,24 +163,35 @@ fn explain(config: &Config, ledger: &Ledger, text: &str, format: Format, out: &m
     Ok(Exit::Done)
 }
 
-fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanation, CliError> {
-    let not_there = |why: String| CliError::Told(Exit::NotThere, why);
+fn not_there(why: String) -> CliError {
+    CliError::Told(Exit::NotThere, why)
+}
+
+/// What the till says of an item, in the export that says so, and what else is known of the item.
+fn counted_in(
+    ledger: &Ledger,
+    sku: &Sku,
+    code: Option<&Sku>,
+) -> Result<(CountedIn, ExportRecord, ItemFacts), CliError> {
     let Some(base) = ledger.admitted_export()? else {
         return Err(not_there("no export counts yet, so there is nothing to explain; see tillbridge status".into()));
     };
     let (_, mut found) = ledger.item_facts(std::slice::from_ref(sku))?;
+    let mut item = found.remove(sku).unwrap_or_default();
+    let Some(counted) = item.counted.take() else { return Err(not_there(not_counted(sku, code, &base.name))) };
+    // The row may come from an export of changes that was merged into the base.
+    let export = ledger.export(counted.snapshot.export())?.unwrap_or(base);
+    Ok((counted, export, item))
+}
+
+fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanation, CliError> {
     let map = ledger.item_map_of(std::slice::from_ref(sku))?;
     let code = map.till_of(sku);
-    let item = found.remove(sku).unwrap_or_default();
-    let Some(CountedIn { counted, snapshot }) = &item.counted else {
-        return Err(not_there(not_counted(sku, code, &base.name)));
-    };
-    // The row may come from an export of changes that was merged into the base.
-    let export = ledger.export(snapshot.export())?.unwrap_or(base);
+    let (CountedIn { counted, snapshot }, export, item) = counted_in(ledger, sku, code)?;
     let Some(model) = model_of(ledger)? else { return Err(not_there(NOT_REACHED.into())) };
     let shown = config.tasks(Timestamp::MIN).shown_of(sku.as_str());
     let Target { counted: units, sellable, write, terms } =
-        reconcile::reconcile(snapshot, counted, &item.claims, &shown, model);
+        reconcile::reconcile(&snapshot, &counted, &item.claims, &shown, model);
     let moved = reconcile::moved_by_store(&item.claims, model);
     Ok(Explanation {
         sku: sku.to_string(),
@@ -196,10 +208,10 @@ fn explanation(config: &Config, ledger: &Ledger, sku: &Sku) -> Result<Explanatio
         terms,
         sellable,
         write,
-        taken_too_late: item.claims.iter().filter_map(|claim| taken_too_late(claim, snapshot)).collect(),
+        taken_too_late: item.claims.iter().filter_map(|claim| taken_too_late(claim, &snapshot)).collect(),
         taken_under_other_code: item.claims.iter().filter_map(taken_apart).collect(),
         sold_as_other_item: item.claims.iter().filter_map(sold_apart).collect(),
-        deducted_orders: item.claims.iter().filter_map(|claim| deducted(claim, snapshot)).collect(),
+        deducted_orders: item.claims.iter().filter_map(|claim| deducted(claim, &snapshot)).collect(),
         taken_back: item.claims.iter().filter(is_taken_back).map(|claim| claim.number.clone()).collect(),
         store: item.store.as_ref().map(|store| StoreSide::of(store, moved)),
         due: ledger.is_due(sku)?,

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::check_words;
 use super::settings::{EposSettings, ExportsAfter};
 use super::spool::write_synced;
 use super::volume::{FolderKind, may_change, remove_if_there, rename_without_replacing, same_volume};
@@ -36,6 +37,9 @@ pub(super) fn check_folders(settings: &EposSettings, kind: FolderKind, private: 
     let reports = evidence.report.as_ref().map(|report| report.folder.as_path());
     lines.extend(reports.map(|folder| can_list("list the folder of the till's reports", folder)));
     lines.push(line("an order counts as booked when", Ok(evidence.in_words(settings.done_folder.is_some()))));
+    lines.push(line("an order counts as refused when", Ok(check_words::refusals(settings))));
+    lines.push(line("an order is written as", Ok(check_words::files(&settings.order_profile))));
+    lines.push(line("what the till is to take back of an order", Ok(check_words::cancellations(settings))));
     // Without the import folder, making the staging folder would make it, too, in the wrong place.
     if settings.import_folder.is_dir() {
         let written = can_write("write, rename and delete in the staging folder", &staging);

@@ -132,8 +132,10 @@ impl EvidenceSettings {
                 "; a file that has merely gone proves nothing: its order is taken-unproved, and counts as not booked"
             }
         };
+        let has_moves = has_done_folder || !self.renamed_to.is_empty();
+        let moved = if has_moves && !rules.moved_proves { "; one that was moved or renamed neither" } else { "" };
         let proofs = if proofs.is_empty() { "only a person declares it".to_owned() } else { proofs.join(", or ") };
-        format!("{proofs}{gone}")
+        format!("{proofs}{gone}{moved}")
     }
 
     /// Everything that is wrong: the key within `evidence`, and what to do.

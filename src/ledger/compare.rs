@@ -102,10 +102,30 @@ pub(super) fn is_to_compare(tx: &Transaction<'_>, id: &OrderId) -> Result<bool> 
 
 pub(super) fn compare_in(tx: &Transaction<'_>, id: &OrderId, by: &By, now: Timestamp) -> Result<Step> {
     let Some(booking) = booking_in(tx, id)? else { return compared(tx, id) };
-    if let Some(step) = open_file(tx, &booking, by)? {
-        return Ok(step);
+    match decided(tx, &booking, by)? {
+        Decided::Step(step) => Ok(step),
+        Decided::Staff { difference, why } => {
+            ask_staff(tx, &booking, difference, why, now)?;
+            compared(tx, id)
+        }
     }
-    let difference = difference(&booking);
+}
+
+/// What is to be done, before anything of it is.
+pub(super) enum Decided {
+    Step(Step),
+    /// What is still wrong is for staff; nothing may be.
+    Staff {
+        difference: Difference,
+        why: Option<String>,
+    },
+}
+
+pub(super) fn decided(tx: &Transaction<'_>, booking: &Booking, by: &By) -> Result<Decided> {
+    if let Some(step) = open_file(tx, booking, by)? {
+        return Ok(Decided::Step(step));
+    }
+    let difference = difference(booking);
     let why = match by {
         By::StaffBecause(why) => Some(why.clone()),
         By::File | By::Staff => {
@@ -118,23 +138,22 @@ pub(super) fn compare_in(tx: &Transaction<'_>, id: &OrderId, by: &By, now: Times
     if takes_file && !difference.back.is_empty() {
         let order = &booking.order.order;
         return match to_take_back(order, &difference.back) {
-            Ok(lines) => Ok(Step::Write(Box::new(ToTakeBack {
+            Ok(lines) => Ok(Decided::Step(Step::Write(Box::new(ToTakeBack {
                 order: order.clone(),
                 lines,
                 back: difference.back,
                 copy: booking.next_copy,
-            }))),
+            })))),
             Err(NotInOrder(_)) => {
                 let why = "a cancellation file cannot be written: the web store no longer lists an item of the order";
-                compare_in(tx, id, &By::StaffBecause(why.to_owned()), now)
+                decided(tx, booking, &By::StaffBecause(why.to_owned()))
             }
         };
     }
-    if let Some(file) = booking.planned {
-        return Ok(Step::TakeAway(file));
+    if let Some(file) = &booking.planned {
+        return Ok(Decided::Step(Step::TakeAway(file.clone())));
     }
-    ask_staff(tx, &booking, difference, why, now)?;
-    compared(tx, id)
+    Ok(Decided::Staff { difference, why })
 }
 
 fn compared(tx: &Transaction<'_>, id: &OrderId) -> Result<Step> {

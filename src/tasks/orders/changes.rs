@@ -7,16 +7,16 @@
 use super::report::MOST_SHOWN;
 use super::{Attempt, Figures, MOST_PER_ACTIVATION, ORDER_NOT_TAKEN, Orders, go_on};
 use super::{task_words, till_codes};
+use crate::domain::OrderId;
 use crate::domain::retry::FailureClass;
 use crate::domain::stock::in_words;
-use crate::domain::{OrderId, Sku};
 use crate::ledger::compare::{By, Step, ToTakeBack};
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::files::{FileState, OpenFile};
 use crate::ledger::order_tasks::OrderTask;
 use crate::ledger::plans::Plan;
 use crate::ledger::{LedgerError, Result};
-use crate::ports::{Earlier, EposError, Purpose, ToWrite, Withdrawal};
+use crate::ports::{Earlier, EposError, Purpose, Withdrawal};
 use crate::tasks::chain;
 
 /// Condition: an order was cancelled in the web store after the till had taken it.
@@ -75,12 +75,7 @@ impl Orders {
 
     fn write_cancellation(&self, wanted: &ToTakeBack, figures: &mut Figures) -> Attempt {
         let ledger = &self.shop.ledger;
-        let sequence = ledger.file_sequence(Purpose::Cancellation, &wanted.order.id, wanted.copy)?;
-        let to_write = ToWrite { order: &wanted.lines, copy: wanted.copy };
-        if let Some((sku, code)) = ledger.booked_under_other_code(&wanted.order.id, wanted.back.keys())? {
-            return Ok(Err(other_code(&wanted.order.number, &sku, &code)));
-        }
-        let rendered = till_codes::render(ledger, &*self.shop.epos, Purpose::Cancellation, &[to_write], sequence)?;
+        let rendered = till_codes::render_cancellation(ledger, &*self.shop.epos, wanted)?;
         let (file, codes, marks) = match rendered.and_then(|(file, codes)| Ok((file, codes, self.shop.epos.marks()?))) {
             Ok(all) => all,
             Err(error) => return Ok(Err(error)),
@@ -204,12 +199,6 @@ impl Orders {
         }
         Ok(troubles)
     }
-}
-
-/// Under today's code the till would take back another item than it booked.
-fn other_code(number: &str, sku: &Sku, code: &Sku) -> EposError {
-    let what = format!("order {number}: the till booked {sku} as {code}, which is not its code any more");
-    EposError { what, class: FailureClass::Permanent, source: None }
 }
 
 fn task_trouble(found: &OrderTask) -> Trouble {

@@ -5,6 +5,7 @@
 
 use crate::domain::retry::FailureClass;
 use crate::domain::{ItemMap, OrderLine, Quantity, Sku, WebOrder};
+use crate::ledger::compare::ToTakeBack;
 use crate::ledger::{Ledger, Result};
 use crate::ports::{Epos, EposError, OrderFile, Purpose, ToWrite};
 
@@ -32,6 +33,30 @@ pub fn render(
         epos.render(purpose, &coded, sequence)
     });
     Ok(rendered.map(|file| (by_web_sku(file, &codes), codes)))
+}
+
+/// The cancellation file of what is to be taken back.
+///
+/// # Errors
+/// As [`render`]; `Permanent` also where the till booked an item under another code than it has now.
+pub fn render_cancellation(
+    ledger: &Ledger,
+    epos: &dyn Epos,
+    wanted: &ToTakeBack,
+) -> Result<std::result::Result<Coded, EposError>> {
+    let id = &wanted.order.id;
+    if let Some((sku, code)) = ledger.booked_under_other_code(id, wanted.back.keys())? {
+        return Ok(Err(other_code(&wanted.order.number, &sku, &code)));
+    }
+    let sequence = ledger.file_sequence(Purpose::Cancellation, id, wanted.copy)?;
+    let to_write = ToWrite { order: &wanted.lines, copy: wanted.copy };
+    render(ledger, epos, Purpose::Cancellation, &[to_write], sequence)
+}
+
+/// Under today's code the till would take back another item than it booked.
+fn other_code(number: &str, sku: &Sku, code: &Sku) -> EposError {
+    let what = format!("order {number}: the till booked {sku} as {code}, which is not its code any more");
+    EposError { what, class: FailureClass::Permanent, source: None }
 }
 
 fn by_web_sku(mut file: OrderFile, codes: &ItemMap) -> OrderFile {
