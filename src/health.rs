@@ -10,10 +10,16 @@ use crate::domain::OrderState;
 use crate::ledger::conditions::{Condition, Severity};
 use crate::ledger::explain::OrderCount;
 use crate::ledger::exports::ExportRecord;
+use crate::ledger::files::OpenFile;
+use crate::ledger::order_tasks::OrderTask;
 use crate::ledger::outbox::Depth;
 use crate::ledger::watched::{UnprovedOrder, WaitingOrder};
 use crate::ledger::{Ledger, Result, facts};
+use crate::tasks::orders::task_words;
 use crate::tasks::{LEDGER_FAILS, Live};
+
+/// Tasks of staff that are listed; `orders tasks` lists more.
+const MOST_TASKS: u32 = 50;
 
 /// In one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -68,6 +74,10 @@ pub struct Report {
     pub waiting_for_till: Vec<Waiting>,
     /// Orders that the till has taken, and nothing proves that it booked them.
     pub taken_unproved: Vec<UnprovedOrder>,
+    /// Cancellation files that the till has and has not taken yet.
+    pub waiting_cancellations: Vec<WaitingCancellation>,
+    /// What staff are asked to do about orders, the oldest first.
+    pub staff_tasks: Vec<StaffTask>,
     /// What waits for the store.
     pub outbox: Depth,
     /// For how many seconds the oldest of it waits.
@@ -112,6 +122,43 @@ pub struct Waiting {
     pub number: String,
     /// Since when the till could take it.
     pub since: Timestamp,
+}
+
+/// A cancellation file that the till has not taken.
+#[derive(Debug, Clone, Serialize)]
+pub struct WaitingCancellation {
+    /// The order's number.
+    pub number: String,
+    /// The file's name.
+    pub file: String,
+    /// Since when the till could take it.
+    pub since: Timestamp,
+}
+
+/// What staff are asked to do about an order.
+#[derive(Debug, Clone, Serialize)]
+pub struct StaffTask {
+    /// The order's number.
+    pub number: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl From<OrderTask> for StaffTask {
+    fn from(task: OrderTask) -> Self {
+        Self { what: task_words::what(&task.number, &task.task), number: task.number, since: task.since }
+    }
+}
+
+/// Cancellation files that lie where the till looks.
+fn waiting_cancellations(ledger: &Ledger) -> Result<Vec<WaitingCancellation>> {
+    let shown = |file: OpenFile| {
+        let number = file.orders.first().map(|order| order.number.clone()).unwrap_or_default();
+        WaitingCancellation { number, since: file.visible_at.unwrap_or(file.planned_at), file: file.names.name }
+    };
+    Ok(ledger.open_files()?.into_iter().filter(OpenFile::is_waiting_cancellation).map(shown).collect())
 }
 
 impl From<ExportRecord> for ExportShown {
@@ -172,6 +219,8 @@ pub fn report(
         orders: ledger.order_counts()?,
         waiting_for_till: ledger.waiting_for_till()?.into_iter().map(Into::into).collect(),
         taken_unproved: ledger.unproved_orders()?,
+        waiting_cancellations: waiting_cancellations(ledger)?,
+        staff_tasks: ledger.order_tasks(MOST_TASKS)?.into_iter().map(Into::into).collect(),
         outbox_age_seconds: outbox.oldest.map(|oldest| now.duration_since(oldest).as_secs().max(0)),
         outbox,
         store: ledger.fact(facts::STORE_SHOWN)?,

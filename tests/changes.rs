@@ -928,3 +928,21 @@ async fn whatever_happens_to_a_changed_order_the_store_never_sells_more_than_the
         assert_eq!(storm.shop.till.violations(), [], "seed {seed}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_health_report_shows_cancellation_files_that_wait_and_what_staff_are_to_do() {
+    for takes_files in [false, true] {
+        let mut shop = magento(Mode::Legacy, takes_files).await;
+        let order = taken(&mut shop, 2).await;
+        shop.cancel(&order);
+        heard(&mut shop).await;
+        let report = tillbridge::health::report(shop.ledger(), "till", None, true, shop.clock_now()).unwrap();
+        let waiting: Vec<_> = report.waiting_cancellations.iter().map(|file| file.number.as_str()).collect();
+        let tasks: Vec<_> = report.staff_tasks.iter().map(|task| task.number.as_str()).collect();
+        let number = [order.increment_id.as_str()];
+        assert_eq!(
+            (waiting.as_slice(), tasks.as_slice()),
+            if takes_files { (&number[..], &[][..]) } else { (&[][..], &number[..]) }
+        );
+    }
+}

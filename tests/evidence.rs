@@ -15,14 +15,13 @@ use shop::TestShop;
 use tillbridge::config::Config;
 use tillbridge::demo::magento::{Mode, Placed};
 use tillbridge::demo::till::{AfterImport, AfterRefusal, Habits};
-use tillbridge::domain::{ItemMap, OrderState, Quantity};
+use tillbridge::domain::{OrderState, Quantity};
 use tillbridge::epos::evidence_settings::{AnswerFile, GoneProves, ReportFiles};
 use tillbridge::ledger::conditions::Severity;
 use tillbridge::ledger::declarations::Word;
 use tillbridge::ledger::exports::ExportState;
 use tillbridge::ledger::files::FileShown;
-use tillbridge::ledger::plans::Plan;
-use tillbridge::ports::{Epos, OrderFile, Purpose, ToWrite};
+use tillbridge::ports::Epos;
 
 /// What a rule takes for proof when the till takes a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +109,14 @@ fn batch_and_report() -> Rule {
     Rule { proof: Proof::Word, is_batch: true, configure: report, habits: logging }
 }
 
+/// Orders as they come, in files with running numbers.
+const BATCH: &str = r#"
+    name = "orders_{sequence:6}.csv"
+    batch = { most_orders = 10 }
+    columns = [ { name = "OrderNo", value = "order.number" }, { name = "SKU", value = "line.sku" },
+                { name = "Qty", value = "line.quantity" } ]
+"#;
+
 /// A shop in business with an order in the till's import folder; in a batch a second one beside it in the same file.
 struct Cell {
     shop: TestShop,
@@ -129,39 +136,20 @@ impl Cell {
         let mut shop = TestShop::open(Mode::Msi).await;
         shop.till.habits = (rule.habits)();
         shop.configure(rule.configure);
+        if rule.is_batch {
+            shop.write_orders_as(BATCH);
+        }
         shop.go_into_business().await;
         shop.pass_time(1);
         let order = shop.magento.place(&[("1001", 2), ("1003", 1)]).unwrap();
         let other = rule.is_batch.then(|| shop.place("1001", 1));
         shop.pull().await;
         let mut cell = Self { shop, proof: rule.proof, order, other, file: String::new() };
-        if rule.is_batch {
-            cell.plan_batch();
-        }
         cell.shop.write_orders();
         let waiting = cell.shop.till.waiting().unwrap();
         assert_eq!(waiting.len(), 1, "{waiting:?}");
         cell.file = waiting[0].clone();
         cell
-    }
-
-    /// Both orders in one file, staged as by an agent that died before it could reveal it.
-    fn plan_batch(&self) {
-        let agent = self.shop.agent();
-        let orders = self.shop.ledger().orders_to_publish(9).unwrap();
-        let mut batch = OrderFile { name: "batch_1.csv".into(), ..OrderFile::default() };
-        for one in &orders {
-            let file = agent.epos.render(Purpose::Order, &[ToWrite { order: &one.order, copy: 1 }], 1).unwrap();
-            let header = file.bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-            batch.bytes.extend(&file.bytes[if batch.bytes.is_empty() { 0 } else { header }..]);
-            batch.orders.extend(file.orders);
-        }
-        let marks = agent.epos.marks().unwrap();
-        let plan =
-            Plan { purpose: Purpose::Order, file: &batch, orders: &[], marks: &marks, codes: &ItemMap::default() };
-        self.shop.ledger().file_planned(&plan, self.shop.clock_now()).unwrap();
-        agent.epos.stage(&batch).unwrap();
-        self.shop.ledger().file_staged(&batch.name).unwrap();
     }
 
     fn both(&self) -> Vec<&Placed> {
@@ -894,4 +882,21 @@ async fn evidence_that_an_order_was_booked_in_part_or_refused_keeps_its_older_fi
         cell.is(&other, OrderState::Consumed, "taken", "the till says so in ");
         cell.is(&cell.order, OrderState::Published, "visible", "");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_in_reports_is_marked_once_for_all_new_orders_and_anew_for_one_that_was_written_before() {
+    let cell = Cell::open(report_or_log()).await;
+    let before = cell.shop.agent().epos.times_marked();
+    let more: Vec<Placed> = (0..4).map(|_| cell.shop.place("1003", 1)).collect();
+    cell.shop.pull().await;
+    cell.shop.write_orders();
+    assert_eq!(cell.shop.till.waiting().unwrap().len(), 5);
+    assert_eq!(cell.shop.agent().epos.times_marked() - before, 1);
+    // The till may speak of an older file at the last moment: that is not about the new one.
+    for order in [&cell.order, &more[1]] {
+        cell.shop.ledger().ask_for_order(&order.increment_id, true, "ann", cell.shop.clock_now()).unwrap();
+    }
+    cell.shop.write_orders();
+    assert_eq!(cell.shop.agent().epos.times_marked() - before, 3, "once for each that is written again");
 }

@@ -125,8 +125,64 @@ fn orders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         let (number, evidence) = (output::shown(&unproved.number), output::shown(&unproved.evidence));
         writeln!(out, "  order {number} counts as not booked: {evidence}")?;
     }
+    for waiting in &report.waiting_cancellations {
+        let (file, number) = (output::shown(&waiting.file), output::shown(&waiting.number));
+        let since = output::local(waiting.since);
+        writeln!(out, "  {file}, the cancellation of order {number}, waits for the till since {since}")?;
+    }
+    for task in &report.staff_tasks {
+        let (what, since) = (output::shown(&task.what), output::local(task.since));
+        writeln!(out, "  for staff since {since}: {what}")?;
+    }
+    if !report.staff_tasks.is_empty() {
+        writeln!(out, "  see what to do with: tillbridge orders tasks")?;
+    }
     if report.orders_in(OrderState::Rejected) + report.orders_in(OrderState::Failed) > 0 {
         writeln!(out, "  see them with: tillbridge orders list --status rejected --status failed")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::{StaffTask, WaitingCancellation};
+    use crate::ledger::Ledger;
+    use crate::ledger::watched::UnprovedOrder;
+
+    #[test]
+    fn what_waits_for_the_till_or_for_staff_is_seen_at_a_glance() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let now = SystemClock.now();
+        let mut report = health::report(&ledger, "till", None, true, now).unwrap();
+        let unproved = |number: &str, evidence: &str| UnprovedOrder {
+            number: number.into(),
+            file: format!("order_{number}.csv"),
+            published_at: now,
+            left_at: None,
+            evidence: evidence.into(),
+        };
+        let in_part = "booked in part, as the till says in import.log";
+        report.taken_unproved = vec![
+            unproved("1", "gone from the import folder; nothing proves yet that the till booked it"),
+            unproved("2", in_part),
+        ];
+        let file = "cancel_3.csv".to_owned();
+        report.waiting_cancellations = vec![WaitingCancellation { number: "3".into(), file, since: now }];
+        let what = "order 4 was cancelled".to_owned();
+        report.staff_tasks = vec![StaffTask { number: "4".into(), since: now, what }];
+        let mut out = Vec::new();
+        print(&mut out, &report).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        for part in [
+            "order 1 counts as not booked: gone from the import folder; nothing proves",
+            "order 2 counts as not booked: booked in part, as the till says in import.log",
+            "cancel_3.csv, the cancellation of order 3, waits for the till since",
+            ": order 4 was cancelled",
+            "tillbridge orders tasks",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in {text}");
+        }
+    }
 }

@@ -73,6 +73,11 @@ pub struct FileOrder {
 }
 
 impl OpenFile {
+    /// Is it a cancellation file that lies where the till looks?
+    pub fn is_waiting_cancellation(&self) -> bool {
+        (self.purpose, self.state) == (Purpose::Cancellation, FileState::Visible)
+    }
+
     /// What is to be looked for.
     pub fn awaited(&self) -> Awaited {
         let order = |order: &FileOrder| AwaitedOrder { id: order.id.clone(), number: order.number.clone() };

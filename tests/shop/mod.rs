@@ -67,6 +67,7 @@ pub(crate) struct MortalEpos {
     held_later: Mutex<Option<String>>,
     held_files: Mutex<std::collections::BTreeSet<String>>,
     tries: std::sync::atomic::AtomicUsize,
+    marked: std::sync::atomic::AtomicUsize,
 }
 
 impl MortalEpos {
@@ -107,6 +108,11 @@ impl MortalEpos {
     /// How often something was tried with a held order file.
     pub(crate) fn tries_of_held(&self) -> usize {
         self.tries.load(Ordering::Relaxed)
+    }
+
+    /// How often it was asked how far the till's reports are.
+    pub(crate) fn times_marked(&self) -> usize {
+        self.marked.load(Ordering::Relaxed)
     }
 
     fn free(&self, name: &str) -> Result<(), EposError> {
@@ -230,6 +236,7 @@ impl Epos for MortalEpos {
         self.inner.takes_cancellations()
     }
     fn marks(&self) -> Result<Marks, EposError> {
+        self.marked.fetch_add(1, Ordering::Relaxed);
         self.inner.marks()
     }
     fn compare(&self, file: &OrderFile) -> Result<Earlier, EposError> {
@@ -457,6 +464,7 @@ impl TestShop {
             held_later: Mutex::default(),
             held_files: Mutex::default(),
             tries: Default::default(),
+            marked: Default::default(),
         });
         let store = central::connect(&self.config.store).unwrap();
         let settings = self.config.tasks(self.clock.now());

@@ -13,7 +13,7 @@ use crate::ledger::files::{FileState, OpenFile};
 use crate::ledger::orders::JournalledOrder;
 use crate::ledger::plans::Plan;
 use crate::ledger::{LedgerError, Result};
-use crate::ports::{Earlier, EposError, OrderFile, Purpose, Revealed, ToWrite, Withdrawal};
+use crate::ports::{Earlier, EposError, Marks, OrderFile, Purpose, Revealed, ToWrite, Withdrawal};
 use crate::tasks::chain;
 
 impl Orders {
@@ -76,6 +76,7 @@ impl Orders {
         };
         let most = self.shop.epos.batch_of().max(1);
         let mut batch = Vec::with_capacity(most.min(waiting.len()));
+        let mut marks = None;
         for order in waiting.into_iter().filter(|order| !held.contains(&order.order.id)) {
             match self.is_ready(&order, most, figures)? {
                 Ok(true) => batch.push(order),
@@ -83,13 +84,17 @@ impl Orders {
                 Err(error) => return Ok(Err(error)),
             }
             if batch.len() >= most {
-                if let Err(error) = self.publish_batch(&batch, figures)? {
+                if let Err(error) = self.publish_batch(&batch, &mut marks, figures)? {
                     return Ok(Err(error));
                 }
                 batch.clear();
             }
         }
-        if batch.is_empty() || !self.has_waited(&batch) { Ok(Ok(())) } else { self.publish_batch(&batch, figures) }
+        if batch.is_empty() || !self.has_waited(&batch) {
+            Ok(Ok(()))
+        } else {
+            self.publish_batch(&batch, &mut marks, figures)
+        }
     }
 
     /// Files that a crash or a full disk left planned are planned anew, perhaps with other orders. Orders are told whose
@@ -150,8 +155,8 @@ impl Orders {
         }
     }
 
-    fn publish_batch(&self, batch: &[JournalledOrder], figures: &mut Figures) -> Attempt {
-        match go_on(self.publish_file(batch))? {
+    fn publish_batch(&self, batch: &[JournalledOrder], marks: &mut Option<Marks>, figures: &mut Figures) -> Attempt {
+        match go_on(self.publish_file(batch, marks))? {
             None => Ok(Ok(())),
             Some(Ok(is_written)) => {
                 figures.published += if is_written { batch.len() as u64 } else { 0 };
@@ -168,7 +173,11 @@ impl Orders {
     }
 
     /// False: a person has just given an item another code, or another program holds the file.
-    fn publish_file(&self, batch: &[JournalledOrder]) -> Result<std::result::Result<bool, EposError>> {
+    fn publish_file(
+        &self,
+        batch: &[JournalledOrder],
+        marks: &mut Option<Marks>,
+    ) -> Result<std::result::Result<bool, EposError>> {
         let Some(first) = batch.first() else { return Ok(Ok(false)) };
         let sequence = self.shop.ledger.file_sequence(Purpose::Order, &first.order.id, first.copies + 1)?;
         let to_write: Vec<ToWrite<'_>> = batch.iter().map(to_write).collect();
@@ -183,14 +192,29 @@ impl Orders {
         for warning in &file.warnings {
             tracing::warn!(order.number = first.order.number, file = file.name, "{warning}");
         }
-        let marks = match self.shop.epos.marks() {
+        let marks = match self.marks_for(batch, marks) {
             Ok(marks) => marks,
             Err(error) => return Ok(Err(error)),
         };
         let orders: Vec<_> = batch.iter().map(|order| &order.order).collect();
-        let plan = Plan { purpose: Purpose::Order, file: &file, orders: &orders, marks: &marks, codes: &codes };
+        let plan = Plan { purpose: Purpose::Order, file: &file, orders: &orders, marks, codes: &codes };
         let written = self.compare_and_write(&plan)?;
         Ok(self.unless_held(&file.name, written).map(|is_written| is_written.unwrap_or(false)))
+    }
+
+    /// How far the till's reports are: asked once in an activation, because nothing in them is about orders that were
+    /// never written. What they said of an older file up to now is not about the next one of that order.
+    fn marks_for<'m>(
+        &self,
+        batch: &[JournalledOrder],
+        marks: &'m mut Option<Marks>,
+    ) -> std::result::Result<&'m Marks, EposError> {
+        let known = marks.take().filter(|_| batch.iter().all(|order| order.copies == 0));
+        let known = match known {
+            Some(known) => known,
+            None => self.shop.epos.marks()?,
+        };
+        Ok(marks.insert(known))
     }
 
     fn compare_and_write(&self, plan: &Plan<'_>) -> Result<std::result::Result<bool, EposError>> {
