@@ -148,7 +148,7 @@ pub struct StaffTask {
 
 impl From<OrderTask> for StaffTask {
     fn from(task: OrderTask) -> Self {
-        Self { what: task_words::what(&task.number, &task.task), number: task.number, since: task.since }
+        Self { what: task_words::what(&task), number: task.number, since: task.since }
     }
 }
 

@@ -6,16 +6,19 @@
 
 mod shop;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use shop::{Step, TestShop};
 use tillbridge::config::Config;
 use tillbridge::demo::magento::Mode;
 use tillbridge::demo::till::AfterImport;
-use tillbridge::domain::OrderState;
+use tillbridge::domain::item_map::NotOneToOne;
+use tillbridge::domain::{ItemMap, OrderState, Sku};
 use tillbridge::epos::evidence_settings::{AnswerFile, GoneProves, ReportFiles};
 use tillbridge::ledger::declarations::Word;
 use tillbridge::ledger::exports::ExportState;
+use tillbridge::ledger::item_map::Wanted;
 use tillbridge::ports::Epos;
 
 const LINES: &str = r#"{ name = "OrderNo", value = "order.number" }, { name = "SKU", value = "line.sku" }, { name = "Qty", value = "line.quantity" }"#;
@@ -373,4 +376,164 @@ async fn a_crash_while_a_refused_file_is_taken_away_writes_no_second_one() {
     shop.die_and_restart();
     shop.look_at_orders();
     assert_eq!(shop.state_of(&number), OrderState::Rejected, "{:?}", waiting(&shop));
+}
+
+/// A ledger as the version before this one left it, with a file in every state, is opened and goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_ledger_with_files_in_every_state_is_opened_and_goes_on() {
+    const OLD: [&str; 3] = [
+        include_str!("../src/ledger/0001_ledger.sql"),
+        include_str!("../src/ledger/0002_deltas.sql"),
+        include_str!("../src/ledger/0003_order_file_sequence.sql"),
+    ];
+    const STATES: [(&str, &str); 6] = [
+        ("received", "planned"),
+        ("received", "staged"),
+        ("published", "visible"),
+        ("acknowledged", "taken"),
+        ("rejected", "rejected"),
+        ("withdrawn", "withdrawn"),
+    ];
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    // The folder is known as ours.
+    written(&shop, 1).await;
+    shop.till_takes_all();
+    let orders: Vec<_> = STATES.iter().map(|_| shop.place("1003", 1)).collect();
+    shop.pull().await;
+    shop.stop();
+    let path = shop.config.agent.data_folder.join("ledger.db");
+    assert!(path.exists());
+    let now = shop.clock_now().as_microsecond();
+    let new = shop.folder.path().join("old.sqlite");
+    let old = rusqlite::Connection::open(&new).unwrap();
+    OLD.iter().for_each(|migration| old.execute_batch(migration).unwrap());
+    old.execute("ATTACH ?1 AS now", [path.to_str().unwrap()]).unwrap();
+    for table in ["web_order", "order_claim", "fact", "store_item"] {
+        old.execute_batch(&format!("INSERT INTO {table} SELECT * FROM now.{table}")).unwrap();
+    }
+    old.execute("DELETE FROM order_claim WHERE order_id NOT IN (SELECT id FROM web_order)", []).unwrap();
+    let columns = LINES_OF_FILE;
+    for (order, (state, file_state)) in orders.iter().zip(STATES) {
+        let number = &order.increment_id;
+        let (name, id) = (format!("order_{number}.csv"), old_id(&old, number));
+        let bytes = format!("{columns}{number},1003,1\r\n");
+        let ended = matches!(file_state, "taken" | "rejected" | "withdrawn").then_some(now);
+        let visible = matches!(file_state, "visible" | "taken" | "rejected").then_some(now);
+        old.execute(
+            "UPDATE web_order SET state = ?2, copies = ?3 WHERE id = ?1",
+            rusqlite::params![id, state, visible.is_some()],
+        )
+        .unwrap();
+        old.execute(
+            "INSERT INTO order_file VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, 'gone from the import folder')",
+            rusqlite::params![
+                name,
+                id,
+                tillbridge::ledger::files::fingerprint(bytes.as_bytes()),
+                bytes.len() as i64,
+                file_state,
+                now,
+                visible,
+                ended
+            ],
+        )
+        .unwrap();
+        old.execute("INSERT INTO order_file_units VALUES (?1, '1003', '1')", [&name]).unwrap();
+        let staged = shop.till.import.join(".tillbridge").join(format!("{name}.staged"));
+        match file_state {
+            "staged" => std::fs::write(staged, &bytes).unwrap(),
+            "visible" => std::fs::write(shop.till.import.join(&name), &bytes).unwrap(),
+            _ => {}
+        }
+    }
+    old.pragma_update(None, "user_version", 3).unwrap();
+    old.execute_batch("DETACH now").unwrap();
+    drop(old);
+    for ending in ["-wal", "-shm"] {
+        std::fs::remove_file(path.with_file_name(format!("ledger.db{ending}"))).ok();
+    }
+    std::fs::rename(new, &path).unwrap();
+    shop.restart();
+    shop.write_orders();
+    let expected = ["1", "2", "3"].map(|_| OrderState::Published);
+    let found: Vec<_> = orders.iter().map(|order| shop.state_of(&order.increment_id)).collect();
+    assert_eq!(found[..3], expected, "{:?}", shop.conditions());
+    assert_eq!(found[3..], [OrderState::Acknowledged, OrderState::Rejected, OrderState::Withdrawn]);
+    assert_eq!(shop.till_takes_all(), 3);
+    for order in &orders[..3] {
+        assert_eq!(
+            (shop.state_of(&order.increment_id), imported(&shop, &order.increment_id)),
+            (OrderState::Consumed, 1)
+        );
+    }
+    // What was taken before is cancelled now: staff hear of it.
+    shop.cancel(&orders[3]);
+    shop.pull().await;
+    shop.write_orders();
+    assert!(shop.condition_text("order_cancelled_after_taken").contains(&orders[3].increment_id));
+    // And its file comes back: it was weakly proved, and waits again, but it is cancelled.
+    std::fs::write(shop.till.import.join(format!("order_{}.csv", orders[3].increment_id)), "x").unwrap();
+    shop.look_at_orders();
+    assert_eq!(waiting(&shop), Vec::<String>::new(), "a cancelled order is not left with the till");
+}
+
+const LINES_OF_FILE: &str = "OrderNo,SKU,Qty\r\n";
+
+fn old_id(old: &rusqlite::Connection, number: &str) -> String {
+    old.query_row("SELECT id FROM web_order WHERE number = ?1", [number], |row| row.get(0)).unwrap()
+}
+
+/// The till took an order under a code that is another item's now: what becomes of the order later is news for both.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_word_about_an_order_under_an_older_code_is_news_for_the_item_that_has_the_code_now() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.configure(report);
+    let number = written(&shop, 2).await;
+    shop.till.import_all().unwrap();
+    say(&shop, &format!("Order {number} imported"));
+    shop.look_at_orders();
+    assert_eq!(shop.state_of(&number), OrderState::Consumed);
+    let sku = |text: &str| Sku::new(text).unwrap();
+    let map = ItemMap::new([(sku("1001"), sku("T-9")), (sku("1003"), sku("1001"))]).unwrap();
+    let wanted = |_: &ItemMap| Ok::<_, NotOneToOne>(Wanted { map, booked: BTreeSet::new() });
+    shop.ledger().change_items("ann", shop.clock_now(), false, wanted).unwrap().unwrap();
+    for _ in 0..5 {
+        shop.deliver().await;
+        shop.pass_time(10);
+    }
+    assert_eq!(shop.due(), 0);
+    say(&shop, &format!("Order {number} imported, but in part"));
+    shop.look_at_orders();
+    assert_eq!(shop.state_of(&number), OrderState::TakenUnproved);
+    assert_eq!(shop.due(), 2, "1001, which was ordered, and 1003, whose code it was booked under");
+}
+
+/// The file that was called lost was taken back because of an edit, and the till took the next one at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_was_called_lost_is_not_lost_again_with_its_next_file() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    let number = written(&shop, 2).await;
+    declare(&shop, &number, Word::Lost);
+    shop.edit(&number, |order| order.customer.name = "Somebody Else".into());
+    shop.agent().epos.die_at(Step::BeforeLook);
+    shop.write_orders();
+    assert!(shop.agent().epos.is_dead());
+    assert_eq!(shop.till.import_all().unwrap().len(), 1);
+    shop.die_and_restart();
+    shop.look_at_orders();
+    assert_eq!(shop.state_of(&number), OrderState::Consumed);
+    shop.look_at_orders();
+    assert_eq!((shop.till_takes_all(), imported(&shop, &number)), (0, 1));
+}
+
+/// Of two words of a person the later counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_asked_for_again_after_it_was_called_booked_is_written_again() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    let number = written(&shop, 1).await;
+    declare(&shop, &number, Word::Consumed);
+    shop.ledger().ask_for_order(&number, true, "ann", shop.clock_now()).unwrap();
+    shop.write_orders();
+    assert_eq!(shop.state_of(&number), OrderState::Published);
+    assert_eq!((shop.till_takes_all(), imported(&shop, &number)), (1, 1));
 }

@@ -57,6 +57,10 @@ pub struct Declaration {
     pub at: Timestamp,
 }
 
+/// The tables stand in this order (CROSS JOIN): SQLite, knowing no numbers of rows, would read all orders at each sweep.
+const DECLARED: &str = "SELECT d.order_id, o.number, d.word, d.by_whom, d.at FROM order_declared d
+     CROSS JOIN web_order o ON o.id = d.order_id ORDER BY d.at, d.order_id";
+
 impl Ledger {
     /// Notes what a person says of an order; the running agent carries it out. A later word replaces an earlier one.
     ///
@@ -86,9 +90,7 @@ impl Ledger {
     pub fn declarations(&self) -> Result<Vec<Declaration>> {
         const READ: &str = "list what persons say of orders";
         self.read(READ, |tx| {
-            let sql = "SELECT d.order_id, o.number, d.word, d.by_whom, d.at FROM order_declared d
-                       JOIN web_order o ON o.id = d.order_id ORDER BY d.at, d.order_id";
-            let mut found = tx.prepare_cached(sql).doing(READ)?;
+            let mut found = tx.prepare_cached(DECLARED).doing(READ)?;
             let mut rows = found.query([]).doing(READ)?;
             let mut declared = Vec::new();
             while let Some(row) = rows.next().doing(READ)? {
@@ -125,6 +127,20 @@ impl Ledger {
             tx.execute("DELETE FROM order_declared WHERE order_id = ?1", [&order.0]).map(|_| ())
         })
     }
+}
+
+/// Whatever was said of it before: a person asks for the order once more.
+pub(super) fn forget(tx: &Transaction<'_>, order: &OrderId) -> Result<()> {
+    tx.execute("DELETE FROM order_declared WHERE order_id = ?1", [&order.0])
+        .map(|_| ())
+        .doing("forget what a person said of an order")
+}
+
+/// The file that was called lost was taken back, so that the order is written anew anyway; its next file is another one.
+pub(super) fn forget_lost(tx: &Transaction<'_>, order: &OrderId) -> Result<()> {
+    tx.execute("DELETE FROM order_declared WHERE order_id = ?1 AND word <> 'consumed'", [&order.0])
+        .map(|_| ())
+        .doing("forget what a person said of an order")
 }
 
 fn keep(tx: &Transaction<'_>, order: &OrderId, word: Word, by: &str, at: Timestamp) -> Result<()> {
@@ -173,5 +189,23 @@ fn refuse_what_cannot_be(found: &JournalledOrder, word: Word, newest: Option<(&s
         )),
         (Word::Consumed | Word::Lost, _) => Ok(()),
         (Word::LostButWaits | Word::LostButBooked, _) => not_possible("that is for the agent to say".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_sweep_reads_orders_of_which_nobody_said_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let plan = ledger.read("explain", |tx| {
+            let mut plan = tx.prepare(&format!("EXPLAIN QUERY PLAN {DECLARED}")).doing("explain")?;
+            let lines = plan.query_map([], |row| row.get::<_, String>(3));
+            lines.and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>).doing("explain")
+        });
+        let plan = plan.unwrap();
+        assert!(plan[0] == "SCAN d" && plan[1].starts_with("SEARCH o"), "{plan:?}");
     }
 }

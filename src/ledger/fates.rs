@@ -130,6 +130,7 @@ impl Ledger {
                 params![file.names.name, order.id.0, evidence],
             )
             .doing("note an order file that came back")?;
+            item_map::mark_others_due(tx, &file.names.name, now)?;
             unless_cancellation(tx, file, order, ("cancellation file came back", evidence), now, || {
                 move_order(tx, &order.id, OrderEvent::CameBack, Some(evidence), AGENT, now)?;
                 withhold_news(tx, order, Stage::Consumed)?;
@@ -236,6 +237,7 @@ pub(super) fn left_in(
         params![file.names.name, order.id.0, left_at, proof.evidence],
     )
     .doing("note what became of an order file")?;
+    item_map::mark_others_due(tx, &file.names.name, now)?;
     unless_cancellation(tx, file, order, ("cancellation taken, unproved", proof.evidence), now, || {
         if file.state != FileState::Left {
             move_order(tx, &order.id, OrderEvent::Left, Some(proof.evidence), proof.by, now)?;

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::orders::{AGENT, move_order};
-use super::{Doing, Ledger, LedgerError, Result, at_column, corrections, micros};
+use super::{Doing, Ledger, LedgerError, Result, at_column, corrections, declarations, micros};
 use crate::domain::OrderId;
 use crate::domain::gate::PublishedOrder;
 use crate::domain::order::OrderEvent;
@@ -241,6 +241,7 @@ pub(super) fn taken_back_in(tx: &Transaction<'_>, order: &FileOrder, now: Timest
     } else {
         (OrderEvent::TakenBack, "taken back before the till took it, to be written anew")
     };
+    declarations::forget_lost(tx, &order.id)?;
     move_if_it_fits(tx, &order.id, event, why, now)
 }
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Doing, Ledger, LedgerError, Result, at_column, facts, micros, outbox, set_fact_in};
+use super::{Doing, Ledger, LedgerError, Result, at_column, declarations, facts, micros, outbox, set_fact_in};
 use crate::domain::order::{OrderEvent, Standing};
 use crate::domain::{OrderId, OrderState, Quantity, WebOrder};
 use crate::ports::{FeedCursor, hex};
@@ -193,6 +193,7 @@ impl Ledger {
         refuse_doubling(&found, again)?;
         self.transact("note that an order is wanted", |tx| {
             move_order(tx, &found.order.id, OrderEvent::AskedFor, Some("asked for by a person"), by, now)?;
+            declarations::forget(tx, &found.order.id)?;
             // From now on it is ours, whenever it was placed: the till is to book it from our file.
             tx.execute("UPDATE web_order SET before_our_time = 0 WHERE id = ?1", [&found.order.id.0])
                 .doing("note that an order is wanted")?;
