@@ -537,3 +537,24 @@ async fn an_order_that_is_asked_for_again_after_it_was_called_booked_is_written_
     assert_eq!(shop.state_of(&number), OrderState::Published);
     assert_eq!((shop.till_takes_all(), imported(&shop, &number)), (1, 1));
 }
+
+/// The till has begun with the file; a person asks for one of its orders again: of the others nobody said anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_others_of_a_batch_with_which_the_till_has_begun_are_not_written_anew_when_one_is_asked_for_again() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.write_orders_as(&batch(3, ""));
+    shop.configure(report);
+    let orders: Vec<_> = (0..3).map(|_| shop.place("1001", 1).increment_id).collect();
+    shop.pull().await;
+    shop.write_orders();
+    say(&shop, &format!("Order {} imported", orders[0]));
+    shop.look_at_orders();
+    shop.ledger().ask_for_order(&orders[1], true, "ann", shop.clock_now()).unwrap();
+    shop.write_orders();
+    shop.write_orders();
+    let files = |number: &str| {
+        let found = shop.ledger().order(number).unwrap().unwrap();
+        shop.ledger().files_of(&found.order.id).unwrap().len()
+    };
+    assert_eq!(files(&orders[2]), 1, "the till may have booked it already");
+}

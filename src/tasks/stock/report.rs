@@ -289,10 +289,10 @@ fn held_remedy(held: &ExportRecord, reasons: &[HoldReason], until: Option<Timest
     }
     match until {
         Some(until) => format!(
-            "Start the till's import of web orders. If nothing happens, the export is used at {} with these orders subtracted.",
+            "Start the till's import of web orders; of one that the till has booked without proof say so: tillbridge orders declare NUMBER consumed. If nothing happens, the export is used at {} with these orders subtracted.",
             in_words(until)
         ),
-        None => "Start the till's import of web orders; the export is used as soon as they are taken.".to_owned(),
+        None => "Start the till's import of web orders; of one that the till has booked without proof say so: tillbridge orders declare NUMBER consumed. The export is used as soon as they are proved.".to_owned(),
     }
 }
 
