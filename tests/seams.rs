@@ -558,3 +558,24 @@ async fn the_others_of_a_batch_with_which_the_till_has_begun_are_not_written_ane
     };
     assert_eq!(files(&orders[2]), 1, "the till may have booked it already");
 }
+
+/// Where gone is enough: that the agent itself took the file away is no sign that the till booked the others in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_others_of_a_batch_that_the_agent_took_away_are_not_booked_for_having_gone() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.write_orders_as(&batch(3, ""));
+    shop.configure(|config| {
+        report(config);
+        config.epos.evidence.gone = Some(tillbridge::epos::evidence_settings::GoneProves::Enough);
+    });
+    let orders: Vec<_> = (0..3).map(|_| shop.place("1001", 1).increment_id).collect();
+    shop.pull().await;
+    shop.write_orders();
+    say(&shop, &format!("Order {} has failed: unknown item", orders[0]));
+    shop.look_at_orders();
+    shop.ledger().ask_for_order(&orders[1], true, "ann", shop.clock_now()).unwrap();
+    shop.look_at_orders();
+    shop.look_at_orders();
+    let state = |number: &str| shop.ledger().order(number).unwrap().unwrap().state;
+    assert_eq!(state(&orders[2]), OrderState::TakenUnproved);
+}

@@ -94,6 +94,14 @@ pub fn is_in_part(evidence: &str) -> bool {
     evidence.starts_with(PARTLY)
 }
 
+/// The evidence of an order whose file the agent took away after the till had begun with it.
+pub const TAKEN_AWAY: &str = "taken away after the till had begun with the file";
+
+/// Did the agent itself take the file away? Then where it is says nothing.
+pub fn is_taken_away(evidence: &str) -> bool {
+    evidence.starts_with(TAKEN_AWAY)
+}
+
 /// Is it a person's word?
 pub fn is_declared(evidence: &str) -> bool {
     evidence.starts_with(DECLARED)

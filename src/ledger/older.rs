@@ -12,6 +12,7 @@ use super::files::{OPEN, OpenFile, grouped, json_column, taken_back_in};
 use super::orders::{AGENT, move_order};
 use super::{Doing, Ledger, LedgerError, Result, micros};
 use crate::domain::OrderId;
+use crate::domain::evidence::TAKEN_AWAY;
 use crate::domain::order::OrderEvent;
 use crate::ports::FileNames;
 
@@ -94,9 +95,8 @@ fn superseded_in(
 ) -> Result<()> {
     for order in &file.orders {
         if order.id != *asked && has_begun {
-            let evidence =
-                "taken away after the till had begun with the file; nothing proves yet that the till booked it";
-            match left_in(tx, file, order, &Proof::seen(now, evidence), now) {
+            let evidence = format!("{TAKEN_AWAY}; nothing proves yet that the till booked it");
+            match left_in(tx, file, order, &Proof::seen(now, &evidence), now) {
                 // It is further, or was asked for again as well.
                 Ok(()) | Err(LedgerError::NotPossible(_)) => continue,
                 Err(error) => return Err(error),

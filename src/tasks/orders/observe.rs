@@ -177,9 +177,10 @@ impl Orders {
         let (file, order, now) = (seen.file, seen.order, seen.now);
         match seen.judgement {
             Judgement::Waits => {}
-            // The till said once that a part is missing; that its words are gone by now does not unsay them.
+            // The till said once that a part is missing; that its words are gone by now does not unsay them. And that a file
+            // has gone which the agent took away is no sign of the till's.
             Judgement::Booked { basis: Basis::Whereabouts, .. } | Judgement::Left { .. }
-                if evidence::is_in_part(&order.evidence) => {}
+                if evidence::is_in_part(&order.evidence) || evidence::is_taken_away(&order.evidence) => {}
             Judgement::Booked { at, basis } => {
                 let evidence = match basis {
                     Basis::Word => said_by_till(seen.by()),
