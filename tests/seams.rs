@@ -579,3 +579,21 @@ async fn the_others_of_a_batch_that_the_agent_took_away_are_not_booked_for_havin
     let state = |number: &str| shop.ledger().order(number).unwrap().unwrap().state;
     assert_eq!(state(&orders[2]), OrderState::TakenUnproved);
 }
+
+/// A person says of one order that it is booked, and the till has spoken of another: the third may be booked as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_others_of_a_batch_with_which_the_till_has_begun_are_not_written_anew_when_one_is_declared() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.write_orders_as(&batch(3, ""));
+    shop.configure(report);
+    let orders: Vec<_> = (0..3).map(|_| shop.place("1001", 1).increment_id).collect();
+    shop.pull().await;
+    shop.write_orders();
+    say(&shop, &format!("Order {} imported", orders[0]));
+    shop.look_at_orders();
+    declare(&shop, &orders[1], Word::Consumed);
+    shop.look_at_orders();
+    let state = |number: &str| shop.ledger().order(number).unwrap().unwrap().state;
+    assert_eq!((state(&orders[1]), state(&orders[2])), (OrderState::Consumed, OrderState::TakenUnproved));
+    assert!(waiting(&shop).is_empty());
+}

@@ -8,6 +8,7 @@ use rusqlite::{Transaction, params};
 
 use super::corrections::cancellation_moved;
 use super::files::{FileOrder, FileState, OpenFile, move_if_it_fits, taken_back_in};
+use super::older::{has_begun, unproved_in};
 use super::orders::{AGENT, move_order, note};
 use super::plans::give_number_back;
 use super::{Doing, Ledger, Result, acknowledgements, item_map, micros, outbox};
@@ -60,7 +61,8 @@ impl Ledger {
     }
 
     /// Notes that a person says that the till booked an order. The file was taken away from the till if it still waited;
-    /// then the other orders in it (`others`) were not booked, and are written anew.
+    /// then the other orders in it (`others`) were not booked, and are written anew, unless the till is known to have
+    /// begun with the file.
     ///
     /// # Errors
     /// A failure of SQLite, or an order in a state that forbids it.
@@ -73,7 +75,11 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<()> {
         self.transact("note a declared order", |tx| {
+            let has_begun = has_begun(tx, &file.names.name)?;
             taken_in(tx, file, order, proof, now)?;
+            if has_begun {
+                return others.iter().try_for_each(|other| unproved_in(tx, file, other, now));
+            }
             all_taken_back_in(tx, file, others, now)
         })
     }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
 use super::fates::{Proof, end_file, left_in};
-use super::files::{OPEN, OpenFile, grouped, json_column, taken_back_in};
+use super::files::{FileOrder, OPEN, OpenFile, grouped, json_column, taken_back_in};
 use super::orders::{AGENT, move_order};
 use super::{Doing, Ledger, LedgerError, Result, micros};
 use crate::domain::OrderId;
@@ -81,7 +81,7 @@ impl Ledger {
 }
 
 /// Has the till spoken of an order in the file?
-fn has_begun(tx: &Transaction<'_>, name: &str) -> Result<bool> {
+pub(super) fn has_begun(tx: &Transaction<'_>, name: &str) -> Result<bool> {
     let sql = format!("SELECT EXISTS (SELECT 1 FROM order_file WHERE name = ?1 AND {SPOKEN_OF})");
     tx.query_row(&sql, [name], |row| row.get(0)).doing("look whether the till has begun with a file")
 }
@@ -95,12 +95,8 @@ fn superseded_in(
 ) -> Result<()> {
     for order in &file.orders {
         if order.id != *asked && has_begun {
-            let evidence = format!("{TAKEN_AWAY}; nothing proves yet that the till booked it");
-            match left_in(tx, file, order, &Proof::seen(now, &evidence), now) {
-                // It is further, or was asked for again as well.
-                Ok(()) | Err(LedgerError::NotPossible(_)) => continue,
-                Err(error) => return Err(error),
-            }
+            unproved_in(tx, file, order, now)?;
+            continue;
         }
         let evidence = "taken back, and written again on a person's word";
         end_file(tx, file, order, "withdrawn", &Proof::seen(now, evidence))?;
@@ -109,4 +105,14 @@ fn superseded_in(
         }
     }
     Ok(())
+}
+
+/// The file was taken away after the till had begun with it: nothing proves what it did with this order, which waited.
+pub(super) fn unproved_in(tx: &Transaction<'_>, file: &OpenFile, order: &FileOrder, now: Timestamp) -> Result<()> {
+    let evidence = format!("{TAKEN_AWAY}; nothing proves yet that the till booked it");
+    match left_in(tx, file, order, &Proof::seen(now, &evidence), now) {
+        // It is further, or was asked for again as well.
+        Ok(()) | Err(LedgerError::NotPossible(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
