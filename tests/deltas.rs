@@ -12,6 +12,7 @@ use tillbridge::domain::order::{Customer, OrderLine, Standing};
 use tillbridge::domain::stock::{Scope, Sequence, Timing};
 use tillbridge::domain::{ExportId, ItemMap, OrderId, Quantity, Sku, WebOrder};
 use tillbridge::ledger::exports::{ExportState, Missing};
+use tillbridge::ledger::fates::Proof;
 use tillbridge::ledger::outbox::Delivered;
 use tillbridge::ledger::plans::Plan;
 use tillbridge::ledger::stock::RowWriter;
@@ -188,7 +189,7 @@ impl Shop {
 
     fn till_takes_order(&self, second: i64) {
         let open = self.ledger.open_files().unwrap().remove(0);
-        self.ledger.order_taken(&open, &open.orders[0], at(second), "gone", at(second)).unwrap();
+        self.ledger.order_proved(&open, &open.orders[0], &Proof::seen(at(second), "gone"), at(second)).unwrap();
     }
 }
 

@@ -10,6 +10,7 @@ use tillbridge::domain::stock::Timing;
 use tillbridge::domain::{ExportId, ItemMap, OrderId, OrderState, Quantity, Sku, WebOrder};
 use tillbridge::ledger::conditions::{Severity, Trouble};
 use tillbridge::ledger::exports::{ExportState, Missing};
+use tillbridge::ledger::fates::Proof;
 use tillbridge::ledger::files::FileState;
 use tillbridge::ledger::outbox::Delivered;
 use tillbridge::ledger::plans::Plan;
@@ -323,7 +324,7 @@ fn a_taken_order_is_evidence_and_news_in_one_step() {
     let open = kept.open_files().unwrap().remove(0);
     kept.file_visible(&open, at(2), at(2)).unwrap();
     assert_eq!(kept.waiting_for_till().unwrap().len(), 1);
-    kept.order_taken(&open, &open.orders[0], at(5), "gone", at(9)).unwrap();
+    kept.order_proved(&open, &open.orders[0], &Proof::seen(at(5), "gone"), at(9)).unwrap();
     assert!(kept.waiting_for_till().unwrap().is_empty());
     assert_eq!(kept.outbox_depth().unwrap().acknowledgements, 1);
     let (_, facts) = kept.item_facts(&[sku("A")]).unwrap();
@@ -349,7 +350,7 @@ fn an_order_is_not_written_twice_unless_a_person_says_so_and_that_is_recorded() 
     kept.file_staged("o1.csv").unwrap();
     let open = kept.open_files().unwrap().remove(0);
     kept.file_visible(&open, at(2), at(2)).unwrap();
-    kept.order_taken(&open, &open.orders[0], at(5), "gone", at(9)).unwrap();
+    kept.order_proved(&open, &open.orders[0], &Proof::seen(at(5), "gone"), at(9)).unwrap();
     let refused = kept.ask_for_order("N1", false, "ann", at(10)).unwrap_err().to_string();
     assert!(refused.contains("--again"), "{refused}");
     kept.ask_for_order("N1", true, "ann", at(11)).unwrap();

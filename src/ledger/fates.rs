@@ -41,21 +41,6 @@ impl Ledger {
     ///
     /// # Errors
     /// A failure of SQLite, or an order in a state that forbids it.
-    pub fn order_taken(
-        &self,
-        file: &OpenFile,
-        order: &FileOrder,
-        at: Timestamp,
-        evidence: &str,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.order_proved(file, order, &Proof::seen(at, evidence), now)
-    }
-
-    /// The same, on any proof.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or an order in a state that forbids it.
     pub fn order_proved(&self, file: &OpenFile, order: &FileOrder, proof: &Proof<'_>, now: Timestamp) -> Result<()> {
         self.transact("note a taken order", |tx| taken_in(tx, file, order, proof, now))
     }
@@ -84,22 +69,7 @@ impl Ledger {
         })
     }
 
-    /// Notes that the till refused an order.
-    ///
-    /// # Errors
-    /// A failure of SQLite, or an order in a state that forbids it.
-    pub fn order_rejected(
-        &self,
-        file: &OpenFile,
-        order: &FileOrder,
-        at: Timestamp,
-        evidence: &str,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.order_refused(file, order, &Proof::seen(at, evidence), now)
-    }
-
-    /// The same, where the file may lie where it lay.
+    /// Notes that the till refused an order; the file may lie where it lay.
     ///
     /// # Errors
     /// A failure of SQLite, or an order in a state that forbids it.

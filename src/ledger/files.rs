@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::orders::{AGENT, move_order};
-use super::{Doing, Ledger, LedgerError, Result, at_column, corrections, declarations, micros};
+use super::{Doing, Ledger, LedgerError, Result, at_column, corrections, declarations, micros, older};
 use crate::domain::OrderId;
 use crate::domain::gate::PublishedOrder;
 use crate::domain::order::OrderEvent;
@@ -153,11 +153,7 @@ impl Ledger {
     /// # Errors
     /// A failure of SQLite.
     pub fn is_begun(&self, name: &str) -> Result<bool> {
-        self.read("look for what the till began with", |tx| {
-            let sql =
-                "SELECT EXISTS (SELECT 1 FROM order_file WHERE name = ?1 AND state IN ('left', 'taken', 'rejected'))";
-            tx.query_row(sql, [name], |row| row.get(0)).doing("look for what the till began with")
-        })
+        self.read("look whether the till has begun with a file", |tx| older::has_begun(tx, name))
     }
 
     /// Files that have not come to their end, oldest first. Of an order only the newest copy, and every cancellation.
