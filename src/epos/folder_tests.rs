@@ -564,6 +564,22 @@ fn a_file_that_is_not_expected_there_does_not_prove_a_folder_right() {
 }
 
 #[test]
+fn an_import_folder_that_proves_itself_right_says_nothing_of_where_refused_orders_lie() {
+    let shop = Shop::new();
+    publish(&shop.epos, &order("o1.csv", "text")).unwrap();
+    assert_eq!(shop.sign("o1.csv").unwrap(), Sign::Waiting);
+    let private = shop.path("private");
+    let known = fs::read_dir(&private).unwrap().map(|entry| entry.unwrap().path());
+    let known =
+        known.into_iter().find(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("on a local disk")));
+    let known = known.expect("it is kept where the folders lie");
+    let text = fs::read_to_string(&known).unwrap();
+    fs::write(&known, text.replace("on a local disk", "on a share")).unwrap();
+    fs::remove_dir_all(shop.path("import/.tillbridge")).unwrap();
+    assert!(shop.sign("o1.csv").is_err(), "the rejects folder is not where it was");
+}
+
+#[test]
 fn a_till_that_deletes_at_once_is_still_seen_to_have_taken_the_order() {
     let shop = Shop::new();
     let pace = shop.epos.pace();

@@ -37,7 +37,7 @@ impl Importing {
 
     pub(super) fn make_sure_of_folder_or_mark_it(&self) -> Result<(), EposError> {
         if self.known()?.is_none() {
-            return self.accept();
+            return self.mark();
         }
         self.make_sure_of_folder()?;
         made(self.staging.clone()).map(|_| ())
@@ -47,7 +47,7 @@ impl Importing {
     pub(super) fn is_proven_right(&self) -> Result<(), EposError> {
         match (self.known()?, self.found()?) {
             (Some(known), Some(found)) if known == found => Ok(()),
-            _ => self.accept(),
+            _ => self.mark(),
         }
     }
 
@@ -59,9 +59,14 @@ impl Importing {
         ))
     }
 
-    /// Marks the import folder as the right one.
+    /// On a person's word: the import folder is the right one, and the folders beside it lie where they are now.
     pub(super) fn accept(&self) -> Result<(), EposError> {
         self.places.accept()?;
+        self.mark()
+    }
+
+    /// Marks the import folder as the right one.
+    fn mark(&self) -> Result<(), EposError> {
         if !self.import.is_dir() {
             let shown = self.import.display();
             return Err(for_now(format!("the import folder {shown} is not there; is the share connected?")));
