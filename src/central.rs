@@ -4,6 +4,7 @@
 //! they are known (`failure`), and no token ever reaches a log, an error or a debug print.
 //! Does not promise that the store can be reached: [`CentralStore::probe`] finds out, and nothing is asked before.
 
+mod authorize;
 mod client;
 mod failure;
 mod magento;
@@ -15,6 +16,8 @@ mod testing;
 
 use std::sync::Arc;
 
+use self::authorize::Authorization;
+use self::client::Client;
 use crate::ports::CentralStore;
 
 pub use secret::Secret;
@@ -29,15 +32,14 @@ pub const STORE_API_CONTRACT: &str = include_str!("central/store_api/openapi.jso
 /// When a setting makes no sense, or the token or the certificates cannot be read; names the key.
 pub fn connect(settings: &StoreSettings) -> Result<Arc<dyn CentralStore>, SettingsError> {
     settings.validate()?;
-    let token = settings.read_token()?;
     Ok(match settings.kind {
         StoreKind::Magento => {
-            let client = client::Client::new(settings, &token, magento::explain)?;
-            Arc::new(magento::Magento::new(client, settings))
+            let token = Authorization::bearer(&settings.read_token()?)?;
+            Arc::new(magento::Magento::new(Client::new(settings, token, magento::explain)?, settings))
         }
         StoreKind::StoreApi => {
-            let client = client::Client::new(settings, &token, store_api::explain)?;
-            Arc::new(store_api::StoreApi::new(client, settings))
+            let token = Authorization::bearer(&settings.read_token()?)?;
+            Arc::new(store_api::StoreApi::new(Client::new(settings, token, store_api::explain)?, settings))
         }
     })
 }

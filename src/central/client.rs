@@ -7,15 +7,16 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Url};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde::de::DeserializeOwned;
 
-use super::Secret;
+use super::authorize::Authorization;
 use super::failure;
 use super::settings::{SettingsError, StoreSettings};
+use crate::domain::retry::FailureClass;
 use crate::ports::StoreError;
 
 /// Largest answer taken, in bytes. A page of 300 orders in full is about 2 MB; more is a fault or an attack.
@@ -43,7 +44,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     host: String,
-    authorization: HeaderValue,
+    authorization: Authorization,
     explain: Explain,
 }
 
@@ -111,15 +112,13 @@ impl Client {
     ///
     /// # Errors
     /// When `ca_file` or `proxy` cannot be used.
-    pub(crate) fn new(settings: &StoreSettings, token: &Secret, explain: Explain) -> Result<Self, SettingsError> {
+    pub(crate) fn new(
+        settings: &StoreSettings,
+        authorization: Authorization,
+        explain: Explain,
+    ) -> Result<Self, SettingsError> {
         let url = Url::parse(&settings.url)
             .map_err(|why| SettingsError::Senseless { key: "url", complaint: why.to_string() })?;
-        let unusable = || SettingsError::Senseless {
-            key: "token",
-            complaint: "the token holds characters that no token has (a line break, an umlaut)".into(),
-        };
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.reveal())).map_err(|_| unusable())?;
-        authorization.set_sensitive(true);
         Ok(Self {
             http: http_client(settings, &url)?,
             base: settings.url.trim_end_matches('/').to_owned(),
@@ -139,11 +138,13 @@ impl Client {
     /// # Errors
     /// When there was no whole answer.
     pub(crate) async fn send(&self, call: &Call) -> Result<Reply, StoreError> {
-        let mut request = self
-            .http
-            .request(call.method.clone(), format!("{}{}", self.base, call.path))
-            .header(AUTHORIZATION, self.authorization.clone())
-            .header(ACCEPT, "application/json");
+        let address = format!("{}{}", self.base, call.path);
+        let url = Url::parse(&address).map_err(|why| {
+            StoreError::new(FailureClass::Bug, format!("{}: {address} is no address ({why})", call.doing))
+        })?;
+        let (name, value) = self.authorization.header_for(&call.method, &url);
+        let mut request =
+            self.http.request(call.method.clone(), url).header(name, value).header(ACCEPT, "application/json");
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }

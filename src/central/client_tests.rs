@@ -1,10 +1,9 @@
 use super::*;
-use crate::central::testing::{Answer, FakeStore, says, settings};
-use crate::central::{StoreKind, magento, testing::recorded};
-use crate::domain::retry::FailureClass;
+use crate::central::testing::{Answer, FakeStore, says, settings, signed_in};
+use crate::central::{Secret, StoreKind, magento, testing::recorded};
 
 fn client(store: &FakeStore) -> Client {
-    Client::new(&settings(StoreKind::Magento, store), &Secret::new("s3cret-token"), magento::explain).unwrap()
+    signed_in(&settings(StoreKind::Magento, store), magento::explain).unwrap()
 }
 
 fn get() -> Call {
@@ -111,8 +110,8 @@ async fn a_write_that_found_no_connection_was_surely_not_done() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let settings = StoreSettings::new(StoreKind::Magento, &url);
-    let client = Client::new(&settings, &Secret::new("t"), magento::explain).unwrap();
+    let settings = StoreSettings { token: Some(Secret::new("t")), ..StoreSettings::new(StoreKind::Magento, &url) };
+    let client = signed_in(&settings, magento::explain).unwrap();
     let error = client.ask::<serde_json::Value>(&post()).await.unwrap_err();
     assert_eq!((error.class, error.maybe_done), (FailureClass::Transient, false));
     assert!(error.what.starts_with("writing stock: no connection to 127.0.0.1"), "{error}");
@@ -182,16 +181,20 @@ async fn a_certificate_is_trusted_through_ca_file_only() {
     let (url, pem) = tls_store().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.pem");
-    let settings = StoreSettings { ca_file: Some(path.clone()), ..StoreSettings::new(StoreKind::Magento, &url) };
+    let settings = StoreSettings {
+        ca_file: Some(path.clone()),
+        token: Some(Secret::new("t")),
+        ..StoreSettings::new(StoreKind::Magento, &url)
+    };
     std::fs::write(&path, "no certificate").unwrap();
-    let refused = Client::new(&settings, &Secret::new("t"), magento::explain).unwrap_err();
+    let refused = signed_in(&settings, magento::explain).unwrap_err();
     assert!(refused.to_string().starts_with("store.ca_file: "), "{refused}");
     std::fs::write(&path, pem).unwrap();
-    let client = Client::new(&settings, &Secret::new("t"), magento::explain).unwrap();
+    let client = signed_in(&settings, magento::explain).unwrap();
     assert_eq!(client.ask::<Vec<u8>>(&get()).await.unwrap(), [1, 2]);
 
     let strict = StoreSettings { ca_file: None, ..settings };
-    let client = Client::new(&strict, &Secret::new("t"), magento::explain).unwrap();
+    let client = signed_in(&strict, magento::explain).unwrap();
     let error = client.ask::<Vec<u8>>(&post()).await.unwrap_err();
     assert_eq!((error.class, error.maybe_done), (FailureClass::Permanent, false));
     assert!(error.what.contains("`ca_file`"), "{error}");

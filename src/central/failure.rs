@@ -49,11 +49,9 @@ pub(crate) fn of_transport(call: &Call, host: &str, why: reqwest::Error) -> Stor
     };
     let never_sent = why.is_connect() || why.is_dns() || why.is_builder();
     StoreError {
-        what: format!("{}: {said}", call.doing),
-        class,
-        retry_after: None,
         maybe_done: call.changes_something() && !never_sent,
         source: Some(Box::new(why)),
+        ..StoreError::new(class, format!("{}: {said}", call.doing))
     }
 }
 
@@ -93,27 +91,19 @@ fn certificate_words(host: &str, trouble: &rustls::CertificateError) -> String {
 /// The answer was larger than anything a store sends.
 pub(crate) fn of_too_large_an_answer(call: &Call, host: &str) -> StoreError {
     let megabytes = LARGEST_ANSWER / (1024 * 1024);
-    StoreError {
-        what: format!(
-            "{}: {host} sent more than {megabytes} MB and was cut off; a smaller `page` may help",
-            call.doing
-        ),
-        class: FailureClass::Permanent,
-        retry_after: None,
-        maybe_done: call.changes_something(),
-        source: None,
-    }
+    let what =
+        format!("{}: {host} sent more than {megabytes} MB and was cut off; a smaller `page` may help", call.doing);
+    StoreError { maybe_done: call.changes_something(), ..StoreError::new(FailureClass::Permanent, what) }
 }
 
 /// The answer is JSON of another shape, or no JSON, though the status says that all is well.
 pub(crate) fn of_an_odd_answer(call: &Call, host: &str, reply: &Reply, why: serde_json::Error) -> StoreError {
     let said = first_words(&String::from_utf8_lossy(&reply.body), SHOWN);
+    let what = format!("{}: {host} answered {} with something unexpected: {said}", call.doing, reply.status);
     StoreError {
-        what: format!("{}: {host} answered {} with something unexpected: {said}", call.doing, reply.status),
-        class: FailureClass::Bug,
-        retry_after: None,
         maybe_done: call.changes_something(),
         source: Some(Box::new(why)),
+        ..StoreError::new(FailureClass::Bug, what)
     }
 }
 
@@ -128,12 +118,11 @@ pub(crate) fn of_answer(call: &Call, host: &str, reply: &Reply, explained: &Expl
         (said, explained.remedy.clone().unwrap_or_else(|| plain_remedy(reply)))
     };
     let gap = if said.ends_with(['.', '!', '?']) { " " } else { ". " };
+    let what = format!("{}: {said}{gap}{remedy}", call.doing);
     StoreError {
-        what: format!("{}: {said}{gap}{remedy}", call.doing).trim_end_matches([' ', '.']).to_owned(),
-        class: class_of(status, reply.is_web_page()),
         retry_after: reply.retry_after,
         maybe_done: call.changes_something() && (status >= 500 || (200..300).contains(&status)),
-        source: None,
+        ..StoreError::new(class_of(status, reply.is_web_page()), what.trim_end_matches([' ', '.']))
     }
 }
 

@@ -222,7 +222,7 @@ impl CentralStore for Magento {
 
 /// A failure that only a person can end.
 fn permanent(what: String) -> StoreError {
-    StoreError { what, class: FailureClass::Permanent, retry_after: None, maybe_done: false, source: None }
+    StoreError::new(FailureClass::Permanent, what)
 }
 
 /// The limit that a 400 names: `parameters.max`, whatever the language of the message (magento2#34154).

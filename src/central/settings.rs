@@ -8,6 +8,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod magento;
+mod store_api;
+
+pub use magento::*;
+pub use store_api::*;
+
 use super::Secret;
 use crate::units::Span;
 
@@ -23,16 +29,6 @@ pub const PAGE: usize = 50;
 pub const LARGEST_BATCH: usize = 500;
 /// Most that `page` may be: Magento's input limit, where a shop turned it on, is 300.
 pub const LARGEST_PAGE: usize = 300;
-/// Magento's own source, which every installation has.
-pub const SOURCE: &str = "default";
-/// Orders are read again from this long before the newest change seen: a replica may lag, a commit may be late.
-pub const OVERLAP: Span = Span::seconds(15 * 60);
-/// Order states that go to the till.
-pub const EXPORT_STATES: [&str; 2] = ["processing", "complete"];
-/// Payment methods that need no payment before the order goes to the till.
-pub const OFFLINE_PAYMENTS: [&str; 5] = ["checkmo", "banktransfer", "cashondelivery", "purchaseorder", "free"];
-/// Where this shop's stock lives on our own store API.
-pub const LOCATION: &str = "default";
 
 /// Which make of web store it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,66 +95,6 @@ fn batch() -> usize {
 }
 fn page() -> usize {
     PAGE
-}
-
-/// Does Magento keep its stock by source, or one quantity per product?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Ask the store.
-    Auto,
-    /// Multi-source inventory is on.
-    Msi,
-    /// Its modules are switched off.
-    Legacy,
-}
-
-/// What only a Magento store has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MagentoSettings {
-    /// The source that stands for this shop ([`SOURCE`]).
-    pub source: String,
-    /// How it keeps its stock.
-    pub mode: Mode,
-    /// Code of the store view in the path of every request; unset: none.
-    pub store_view: Option<String>,
-    /// Order states that go to the till ([`EXPORT_STATES`]).
-    pub export_states: Vec<String>,
-    /// Payment methods whose orders go to the till while still `new` ([`OFFLINE_PAYMENTS`]).
-    pub offline_payments: Vec<String>,
-    /// How far back to read orders again ([`OVERLAP`]).
-    pub overlap: Span,
-    /// Write a comment into the order when the till took it or refused it.
-    pub acknowledge: bool,
-}
-
-impl Default for MagentoSettings {
-    fn default() -> Self {
-        Self {
-            source: SOURCE.into(),
-            mode: Mode::Auto,
-            store_view: None,
-            export_states: EXPORT_STATES.map(Into::into).into(),
-            offline_payments: OFFLINE_PAYMENTS.map(Into::into).into(),
-            overlap: OVERLAP,
-            acknowledge: true,
-        }
-    }
-}
-
-/// What only our own store API has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StoreApiSettings {
-    /// The store's name for this shop ([`LOCATION`]).
-    pub location: String,
-}
-
-impl Default for StoreApiSettings {
-    fn default() -> Self {
-        Self { location: LOCATION.into() }
-    }
 }
 
 /// What is wrong with the settings of the store.
@@ -246,12 +182,7 @@ impl StoreSettings {
                 Err(senseless("magento", "belongs to `kind = \"magento\"`; this store is \"store_api\""))
             }
             StoreKind::Magento => self.magento.as_ref().map_or(Ok(()), MagentoSettings::validate),
-            StoreKind::StoreApi => match &self.store_api {
-                Some(own) if own.location.trim().is_empty() => {
-                    Err(senseless("store_api.location", "is empty; write the store's name for this shop"))
-                }
-                Some(_) | None => Ok(()),
-            },
+            StoreKind::StoreApi => self.store_api.as_ref().map_or(Ok(()), StoreApiSettings::validate),
         }
     }
 
@@ -303,23 +234,6 @@ impl StoreSettings {
             return Err(senseless(key, "the token is empty"));
         }
         Ok(token)
-    }
-}
-
-impl MagentoSettings {
-    fn validate(&self) -> Result<(), SettingsError> {
-        if self.source.trim().is_empty() || self.source.contains(char::is_whitespace) {
-            return Err(senseless("magento.source", "must be the code of a source, as Stores > Sources shows it"));
-        }
-        let code =
-            |view: &String| !view.is_empty() && view.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if !self.store_view.as_ref().is_none_or(code) {
-            return Err(senseless("magento.store_view", "must be the code of a store view: letters, digits and _"));
-        }
-        if self.export_states.is_empty() {
-            return Err(senseless("magento.export_states", "is empty; no order would ever reach the till"));
-        }
-        Ok(())
     }
 }
 

@@ -155,7 +155,7 @@ impl CentralStore for StoreApi {
             }
         }
         let next = FeedCursor(json(&Position { cursor: page.next_cursor, seq }));
-        Ok(OrderPage { orders, unreadable, next, more: page.has_more })
+        Ok(OrderPage { orders, unreadable, elsewhere: Vec::new(), next, more: page.has_more })
     }
 
     async fn holdings(&self, skus: &[Sku]) -> Result<Vec<Holding>, StoreError> {
@@ -288,8 +288,7 @@ fn limit_named(reply: &Reply) -> Option<usize> {
 
 /// The store broke its contract.
 fn odd(call: &Call, why: String, maybe_done: bool) -> StoreError {
-    let what = format!("{}: {why}", call.doing);
-    StoreError { what, class: FailureClass::Bug, retry_after: None, maybe_done, source: None }
+    StoreError { maybe_done, ..StoreError::new(FailureClass::Bug, format!("{}: {why}", call.doing)) }
 }
 
 fn json(body: &impl Serialize) -> String {

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use super::StoreSettings;
+use super::authorize::Authorization;
+use super::client::{Client, Explain};
+use super::{SettingsError, StoreSettings};
 
 /// What was asked.
 #[derive(Debug, Clone)]
@@ -91,6 +93,11 @@ impl FakeStore {
 /// Points settings at the store (which plain settings would refuse: it is no HTTPS).
 pub(crate) fn settings(kind: super::StoreKind, store: &FakeStore) -> StoreSettings {
     StoreSettings { token: Some(super::Secret::new("s3cret-token")), ..StoreSettings::new(kind, &store.url) }
+}
+
+/// A client that signs in with the token of [`settings`].
+pub(crate) fn signed_in(settings: &StoreSettings, explain: Explain) -> Result<Client, SettingsError> {
+    Client::new(settings, Authorization::bearer(&settings.read_token()?)?, explain)
 }
 
 fn serve(mut stream: TcpStream, log: &Mutex<Vec<Asked>>, script: &mut Script) -> std::io::Result<()> {

@@ -14,11 +14,7 @@ use crate::ports::{Acknowledgement, Stage};
 
 /// The same for every repetition of this news.
 pub(crate) fn key_of(order: &FileOrder, stage: Stage) -> String {
-    let word = match stage {
-        Stage::Consumed => "consumed",
-        Stage::Rejected => "rejected",
-    };
-    format!("{}-{word}-{}", order.id, order.copy)
+    format!("{}-{}-{}", order.id, stage.word(), order.copy)
 }
 
 /// Queues the news of what became of an order file.

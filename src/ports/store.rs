@@ -46,6 +46,26 @@ pub trait CentralStore: Send + Sync {
     /// Most SKUs in one write that the store has shown to take.
     fn batch_size(&self) -> usize;
 
+    /// What was learned of the store's limits, to be kept over a restart; its meaning is the adapter's own.
+    fn learned(&self) -> Option<String> {
+        None
+    }
+
+    /// Takes up again what [`CentralStore::learned`] said in an earlier life. What is not understood is ignored.
+    fn recall(&self, learned: &str) {
+        let _not_for_us = learned;
+    }
+
+    /// What the store itself says can be sold of these SKUs, for an audit only: it may read an index that lags. Empty
+    /// where the store keeps no such figure beside the quantity.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    async fn sellable(&self, skus: &[Sku]) -> Result<Vec<(Sku, Quantity)>, StoreError> {
+        let _none = skus;
+        Ok(Vec::new())
+    }
+
     /// Tries everything that the agent will need, one line each.
     async fn check(&self) -> Vec<CheckLine>;
 }
@@ -73,6 +93,8 @@ pub struct OrderPage {
     pub orders: Vec<WebOrder>,
     /// Orders that could not be understood: number or key, and what is wrong.
     pub unreadable: Vec<(String, String)>,
+    /// Orders that another shop fulfils; one that was this shop's before is not any more.
+    pub elsewhere: Vec<OrderId>,
     /// Where the next page begins.
     pub next: FeedCursor,
     /// Is there more right now?
@@ -126,6 +148,8 @@ pub struct StockItem {
     pub quantity: Quantity,
     /// Only if the store still has this version.
     pub if_version: Option<StockVersion>,
+    /// What we believe that the store holds, when we do: for compare-and-set by quantity.
+    pub expected: Option<Quantity>,
 }
 
 /// What became of one quantity.
@@ -171,10 +195,26 @@ pub struct Acknowledgement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
+    /// It lies where the till looks.
+    Published,
     /// The till took it.
     Consumed,
     /// The till refused it.
     Rejected,
+    /// It cannot be written for the till; a person has to look.
+    Failed,
+}
+
+impl Stage {
+    /// Its word in keys and on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Consumed => "consumed",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// One line of `tillbridge check`.
@@ -200,7 +240,29 @@ pub struct StoreError {
     pub retry_after: Option<SignedDuration>,
     /// May the request have been carried out all the same? (The answer was lost, not the request.)
     pub maybe_done: bool,
+    /// What went over the line, secrets cut out.
+    pub exchange: Option<Box<Exchange>>,
     /// The cause.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// A failure of this class of which nothing else is known.
+    pub fn new(class: FailureClass, what: impl Into<String>) -> Self {
+        Self { what: what.into(), class, retry_after: None, maybe_done: false, exchange: None, source: None }
+    }
+}
+
+/// One request and its answer, to be looked at after a failure. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// `POST /rest/V1/orders/7/comments`, without the host.
+    pub request: String,
+    /// What was sent, cut to a bound.
+    pub sent: String,
+    /// HTTP status of the answer; none when there was no whole answer.
+    pub status: Option<u16>,
+    /// What came back, cut to a bound.
+    pub answered: String,
 }

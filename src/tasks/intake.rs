@@ -137,12 +137,10 @@ impl Intake {
 
 /// The store asked for a pause that is not over.
 fn left_alone(wait: std::time::Duration) -> StoreError {
+    let what = format!("reading orders: the web store asked to be left alone for {} s more", wait.as_secs());
     StoreError {
-        what: format!("reading orders: the web store asked to be left alone for {} s more", wait.as_secs()),
-        class: retry::FailureClass::Transient,
         retry_after: SignedDuration::try_from(wait).ok(),
-        maybe_done: false,
-        source: None,
+        ..StoreError::new(retry::FailureClass::Transient, what)
     }
 }
 

@@ -134,7 +134,7 @@ impl Magento {
                 Err(why) => unreadable.push(why),
             }
         }
-        OrderPage { orders, unreadable, next: position.cursor(), more }
+        OrderPage { orders, unreadable, elsewhere: Vec::new(), next: position.cursor(), more }
     }
 }
 
@@ -170,7 +170,7 @@ impl Position {
         let what = format!(
             "{DOING}: the store answered with a page that it had sent before. Is there a cache in front of it?"
         );
-        Err(StoreError { what, class: FailureClass::Transient, retry_after: None, maybe_done: false, source: None })
+        Err(StoreError::new(FailureClass::Transient, what))
     }
 
     /// Remembers what was seen.
@@ -246,12 +246,9 @@ fn keys(raw: &[Value]) -> Result<Vec<Key>, StoreError> {
         let id = place.entity_id.0.parse().map_err(|_| format!("{:?} is no key of an order", place.entity_id.0))?;
         Ok(Key { at: place.updated_at, id })
     };
-    raw.iter().map(key).collect::<Result<_, _>>().map_err(|why| StoreError {
-        what: format!("{DOING}: an order without its place in the feed ({why}); the page cannot be used"),
-        class: FailureClass::Bug,
-        retry_after: None,
-        maybe_done: false,
-        source: None,
+    raw.iter().map(key).collect::<Result<_, _>>().map_err(|why| {
+        let what = format!("{DOING}: an order without its place in the feed ({why}); the page cannot be used");
+        StoreError::new(FailureClass::Bug, what)
     })
 }
 

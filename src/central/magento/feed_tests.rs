@@ -1,6 +1,6 @@
 use super::*;
-use crate::central::testing::{Asked, FakeStore, recorded, says, settings};
-use crate::central::{MagentoSettings, Secret, StoreKind, StoreSettings, client::Client, magento::explain};
+use crate::central::testing::{Asked, FakeStore, recorded, says, settings, signed_in};
+use crate::central::{MagentoSettings, StoreKind, StoreSettings, magento::explain};
 
 /// A shop whose orders can be changed between the questions; it filters and sorts as Magento does.
 #[derive(Clone, Default)]
@@ -80,7 +80,7 @@ fn holds((id, at): &(u64, String), [field, condition, value]: &[String; 3]) -> b
 fn magento(store: &FakeStore, page: usize) -> Magento {
     let own = MagentoSettings { overlap: crate::units::Span::seconds(900), ..MagentoSettings::default() };
     let settings = StoreSettings { page, magento: Some(own), ..settings(StoreKind::Magento, store) };
-    Magento::new(Client::new(&settings, &Secret::new("t"), explain).unwrap(), &settings)
+    Magento::new(signed_in(&settings, explain).unwrap(), &settings)
 }
 
 fn open(shop: &Shop) -> FakeStore {

@@ -94,6 +94,8 @@ fn sentence(said: &Acknowledgement) -> String {
     let reference: String = said.reference.chars().filter(fit).take(REFERENCE).collect();
     let at = said.at.strftime("%Y-%m-%d %H:%M:%S UTC");
     match said.stage {
+        Stage::Published => format!("This order was given to the till ({reference}, {at})."),
+        Stage::Failed => format!("This order could not be given to the till ({reference}, {at})."),
         Stage::Consumed => format!("The till took this order ({reference}, {at})."),
         Stage::Rejected => format!("The till refused this order ({reference}, {at})."),
     }

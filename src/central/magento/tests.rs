@@ -2,8 +2,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::central::testing::{Answer, Asked, FakeStore, recorded, says, settings};
-use crate::central::{Secret, StoreKind};
+use crate::central::StoreKind;
+use crate::central::testing::{Answer, Asked, FakeStore, recorded, says, settings, signed_in};
 use crate::domain::{OrderId, Quantity};
 use crate::ports::{HoldingKind, Stage, StockItem, WriteOutcome};
 
@@ -14,7 +14,7 @@ fn shop(store: &FakeStore) -> Magento {
 
 fn with(store: &FakeStore, own: MagentoSettings) -> Magento {
     let settings = StoreSettings { magento: Some(own), ..settings(StoreKind::Magento, store) };
-    Magento::new(Client::new(&settings, &Secret::new("t"), explain).unwrap(), &settings)
+    Magento::new(signed_in(&settings, explain).unwrap(), &settings)
 }
 
 fn sku(text: &str) -> Sku {
@@ -26,7 +26,7 @@ fn skus(texts: &[&str]) -> Vec<Sku> {
 }
 
 fn item(text: &str, quantity: &str) -> StockItem {
-    StockItem { sku: sku(text), quantity: Quantity::parse(quantity).unwrap(), if_version: None }
+    StockItem { sku: sku(text), quantity: Quantity::parse(quantity).unwrap(), if_version: None, expected: None }
 }
 
 fn batch(items: Vec<StockItem>) -> StockBatch {

@@ -2,8 +2,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::central::testing::{Answer, FakeStore, says, settings};
-use crate::central::{STORE_API_CONTRACT, Secret, StoreApiSettings, StoreKind};
+use crate::central::testing::{Answer, FakeStore, says, settings, signed_in};
+use crate::central::{STORE_API_CONTRACT, StoreApiSettings, StoreKind};
 use crate::domain::OrderId;
 use crate::domain::order::Standing;
 use crate::ports::Stage;
@@ -190,7 +190,7 @@ fn shop(store: &FakeStore) -> StoreApi {
         store_api: Some(StoreApiSettings { location: "shop 1".into() }),
         ..settings(StoreKind::StoreApi, store)
     };
-    StoreApi::new(Client::new(&settings, &Secret::new("t"), explain).unwrap(), &settings)
+    StoreApi::new(signed_in(&settings, explain).unwrap(), &settings)
 }
 
 fn sku(text: &str) -> Sku {
@@ -202,6 +202,7 @@ fn batch(items: &[(&str, i64, Option<&str>)]) -> StockBatch {
         sku: sku(name),
         quantity: (*units).into(),
         if_version: version.map(|version| StockVersion(version.into())),
+        expected: None,
     };
     StockBatch {
         items: items.iter().map(item).collect(),

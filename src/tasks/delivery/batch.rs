@@ -251,6 +251,7 @@ fn request(items: &[Item], counting: &Counting) -> StockBatch {
         sku: item.due.sku.clone(),
         quantity: item.target.write,
         if_version: item.version.clone(),
+        expected: item.believed,
     };
     StockBatch {
         items: items.iter().map(item).collect(),

@@ -1,0 +1,78 @@
+//! The `[store.magento]` part of the configuration.
+
+use serde::{Deserialize, Serialize};
+
+use super::{SettingsError, senseless};
+use crate::units::Span;
+
+/// Magento's own source, which every installation has.
+pub const SOURCE: &str = "default";
+/// Orders are read again from this long before the newest change seen: a replica may lag, a commit may be late.
+pub const OVERLAP: Span = Span::seconds(15 * 60);
+/// Order states that go to the till.
+pub const EXPORT_STATES: [&str; 2] = ["processing", "complete"];
+/// Payment methods that need no payment before the order goes to the till.
+pub const OFFLINE_PAYMENTS: [&str; 5] = ["checkmo", "banktransfer", "cashondelivery", "purchaseorder", "free"];
+
+/// Does Magento keep its stock by source, or one quantity per product?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Ask the store.
+    Auto,
+    /// Multi-source inventory is on.
+    Msi,
+    /// Its modules are switched off.
+    Legacy,
+}
+
+/// What only a Magento store has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MagentoSettings {
+    /// The source that stands for this shop ([`SOURCE`]).
+    pub source: String,
+    /// How it keeps its stock.
+    pub mode: Mode,
+    /// Code of the store view in the path of every request; unset: none.
+    pub store_view: Option<String>,
+    /// Order states that go to the till ([`EXPORT_STATES`]).
+    pub export_states: Vec<String>,
+    /// Payment methods whose orders go to the till while still `new` ([`OFFLINE_PAYMENTS`]).
+    pub offline_payments: Vec<String>,
+    /// How far back to read orders again ([`OVERLAP`]).
+    pub overlap: Span,
+    /// Write a comment into the order when the till took it or refused it.
+    pub acknowledge: bool,
+}
+
+impl Default for MagentoSettings {
+    fn default() -> Self {
+        Self {
+            source: SOURCE.into(),
+            mode: Mode::Auto,
+            store_view: None,
+            export_states: EXPORT_STATES.map(Into::into).into(),
+            offline_payments: OFFLINE_PAYMENTS.map(Into::into).into(),
+            overlap: OVERLAP,
+            acknowledge: true,
+        }
+    }
+}
+
+impl MagentoSettings {
+    pub(super) fn validate(&self) -> Result<(), SettingsError> {
+        if self.source.trim().is_empty() || self.source.contains(char::is_whitespace) {
+            return Err(senseless("magento.source", "must be the code of a source, as Stores > Sources shows it"));
+        }
+        let code =
+            |view: &String| !view.is_empty() && view.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !self.store_view.as_ref().is_none_or(code) {
+            return Err(senseless("magento.store_view", "must be the code of a store view: letters, digits and _"));
+        }
+        if self.export_states.is_empty() {
+            return Err(senseless("magento.export_states", "is empty; no order would ever reach the till"));
+        }
+        Ok(())
+    }
+}
