@@ -257,6 +257,9 @@ impl Config {
         for path in needed.into_iter().chain(optional.into_iter().flatten()) {
             *path = base.join(&*path);
         }
+        for (_, secret) in self.store.secrets() {
+            secret.resolve(base, &self.agent.data_folder);
+        }
     }
 
     fn problems(&self) -> Vec<String> {

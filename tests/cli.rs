@@ -102,7 +102,7 @@ impl Shop {
         let at = folder.path();
         let magento = Magento::new(seed::magento(Mode::Msi, Arc::new(SystemClock)));
         let server = tillbridge::demo::serve(&magento, 0).unwrap();
-        std::fs::write(at.join("store-token"), &server.token).unwrap();
+        tillbridge::demo::write_private(&at.join("store-token"), &server.token).unwrap();
         std::fs::write(at.join("store-ca.pem"), &server.ca_pem).unwrap();
         let till = SimulatedTill::new(at, Habits::default()).unwrap().stocked();
         let pace = Pace { watch: true, hold_at_most_ms: 1500 };

@@ -209,6 +209,7 @@ fn http_client(settings: &StoreSettings, url: &Url) -> Result<reqwest::Client, S
             key: "proxy",
             complaint: "is no address of a proxy; write it like http://proxy.example:3128".into(),
         };
+        let proxy = super::settings::secret("proxy", proxy)?;
         builder = builder.proxy(reqwest::Proxy::all(proxy.reveal()).map_err(unusable)?);
     } else if url.host_str().is_some_and(is_this_machine) {
         builder = builder.no_proxy();

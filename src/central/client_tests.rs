@@ -110,7 +110,8 @@ async fn a_write_that_found_no_connection_was_surely_not_done() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let settings = StoreSettings { token: Some(Secret::new("t")), ..StoreSettings::new(StoreKind::Magento, &url) };
+    let settings =
+        StoreSettings { token: Some(Secret::new("t").into()), ..StoreSettings::new(StoreKind::Magento, &url) };
     let client = signed_in(&settings, magento::explain).unwrap();
     let error = client.ask::<serde_json::Value>(&post()).await.unwrap_err();
     assert_eq!((error.class, error.maybe_done), (FailureClass::Transient, false));
@@ -183,7 +184,7 @@ async fn a_certificate_is_trusted_through_ca_file_only() {
     let path = folder.path().join("ca.pem");
     let settings = StoreSettings {
         ca_file: Some(path.clone()),
-        token: Some(Secret::new("t")),
+        token: Some(Secret::new("t").into()),
         ..StoreSettings::new(StoreKind::Magento, &url)
     };
     std::fs::write(&path, "no certificate").unwrap();

@@ -14,7 +14,7 @@ mod store_api;
 pub use magento::*;
 pub use store_api::*;
 
-use super::Secret;
+use super::secret::{Secret, SecretFrom, SecretTrouble};
 use crate::units::Span;
 
 /// Longest wait for a connection: a shop's line that needs longer is down.
@@ -48,13 +48,13 @@ pub struct StoreSettings {
     pub kind: StoreKind,
     /// Its address, `https://shop.example`.
     pub url: String,
-    /// The access token itself. Better: `token_env` or `token_file`.
+    /// The access token, or where it is.
     #[serde(default)]
-    pub token: Option<Secret>,
-    /// The environment variable that holds the token.
+    pub token: Option<SecretFrom>,
+    /// The same as `token = { env = … }`.
     #[serde(default)]
     pub token_env: Option<String>,
-    /// The file that holds the token.
+    /// The same as `token = { file = … }`.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
     /// Certificates (PEM) to trust besides the usual ones.
@@ -63,7 +63,7 @@ pub struct StoreSettings {
     /// The proxy to go through (it may hold a password, so it is not shown); unset: `HTTPS_PROXY` and `NO_PROXY` of
     /// the environment count.
     #[serde(default)]
-    pub proxy: Option<Secret>,
+    pub proxy: Option<SecretFrom>,
     /// Longest wait for a connection ([`CONNECT_TIMEOUT`]).
     #[serde(default = "connect_timeout")]
     pub connect_timeout: Span,
@@ -108,16 +108,13 @@ pub enum SettingsError {
         /// What is wrong, and what to write.
         complaint: String,
     },
-    /// The token is not where the settings say.
-    #[error("store.{key}: the token cannot be read from {place}")]
-    Token {
-        /// `token_env` or `token_file`.
+    /// A secret is not where the settings say.
+    #[error("store.{key}: {trouble}")]
+    Secret {
+        /// Its key.
         key: &'static str,
-        /// The variable or the file.
-        place: String,
         /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        trouble: SecretTrouble,
     },
     /// The extra certificates cannot be read.
     #[error("store.ca_file: {path} holds no certificates in PEM form that can be used")]
@@ -164,12 +161,7 @@ impl StoreSettings {
     /// The first key that does not, and what to write instead.
     pub fn validate(&self) -> Result<(), SettingsError> {
         self.validate_url()?;
-        let tokens = [self.token.is_some(), self.token_env.is_some(), self.token_file.is_some()];
-        match tokens.into_iter().filter(|given| *given).count() {
-            1 => {}
-            0 => return Err(senseless("token", "is missing; give one of `token_env`, `token_file` or `token`")),
-            _ => return Err(senseless("token", "give only one of `token_env`, `token_file` and `token`")),
-        }
+        self.validate_token()?;
         within("batch", self.batch, LARGEST_BATCH)?;
         within("page", self.page, LARGEST_PAGE)?;
         positive("connect_timeout", self.connect_timeout)?;
@@ -210,31 +202,45 @@ impl StoreSettings {
         Ok(())
     }
 
+    fn validate_token(&self) -> Result<(), SettingsError> {
+        match self.tokens().len() {
+            1 => Ok(()),
+            0 => {
+                Err(senseless("token", "is missing; write token = { file = \"PATH\" } or token = { kept = \"NAME\" }"))
+            }
+            _ => Err(senseless("token", "give only one of `token`, `token_file` and `token_env`")),
+        }
+    }
+
+    /// Every place at which the settings say that the token is; one, when they are valid.
+    fn tokens(&self) -> Vec<(&'static str, SecretFrom)> {
+        let file = self.token_file.clone().map(|path| ("token_file", SecretFrom::File(path)));
+        let env = self.token_env.clone().map(|name| ("token_env", SecretFrom::Env(name)));
+        self.token.clone().map(|token| ("token", token)).into_iter().chain(file).chain(env).collect()
+    }
+
     /// The token, from wherever the settings say it is.
     ///
     /// # Errors
-    /// When it is not there, or empty.
+    /// When it is not there, or empty, or open to others.
     pub fn read_token(&self) -> Result<Secret, SettingsError> {
-        let unreadable = |key, place: String, source| SettingsError::Token { key, place, source };
-        let (key, token) = match (&self.token, &self.token_env, &self.token_file) {
-            (Some(token), _, _) => ("token", Secret::new(token.reveal())),
-            (None, Some(name), _) => {
-                let text = std::env::var(name)
-                    .map_err(|why| unreadable("token_env", format!("the environment variable {name}"), why.into()))?;
-                ("token_env", Secret::new(&text))
-            }
-            (None, None, Some(path)) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|why| unreadable("token_file", path.display().to_string(), why.into()))?;
-                ("token_file", Secret::new(&text))
-            }
-            (None, None, None) => return Err(senseless("token", "is missing")),
-        };
-        if token.is_empty() {
-            return Err(senseless(key, "the token is empty"));
-        }
-        Ok(token)
+        let Some((key, token)) = self.tokens().into_iter().next() else { return Err(senseless("token", "is missing")) };
+        secret(key, &token)
     }
+
+    /// Every secret that is not given by one of the old keys, with its key.
+    pub fn secrets(&mut self) -> Vec<(&'static str, &mut SecretFrom)> {
+        let general = [("token", self.token.as_mut()), ("proxy", self.proxy.as_mut())];
+        general.into_iter().filter_map(|(key, secret)| Some((key, secret?))).collect()
+    }
+}
+
+/// Reads the secret of this key.
+///
+/// # Errors
+/// When it is not there, or empty, or open to others.
+pub(super) fn secret(key: &'static str, from: &SecretFrom) -> Result<Secret, SettingsError> {
+    from.read().map_err(|trouble| SettingsError::Secret { key, trouble })
 }
 
 fn within(key: &'static str, number: usize, largest: usize) -> Result<(), SettingsError> {

@@ -37,16 +37,41 @@ fn a_token_is_never_shown() {
 #[test]
 fn a_token_file_may_end_with_a_newline_and_must_not_be_empty() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("token");
-    let settings = StoreSettings {
-        token_file: Some(path.clone()),
-        ..StoreSettings::new(StoreKind::StoreApi, "https://shop.example")
+    let mut file = tempfile::NamedTempFile::new_in(folder.path()).unwrap();
+    let mut write = |text: &str| {
+        file.as_file_mut().set_len(0).unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        StoreSettings {
+            token_file: Some(file.path().into()),
+            ..StoreSettings::new(StoreKind::StoreApi, "https://shop.example")
+        }
     };
-    assert!(settings.read_token().unwrap_err().to_string().starts_with("store.token_file: the token cannot be read"));
-    std::fs::write(&path, "s3cret\r\n").unwrap();
-    assert_eq!(settings.read_token().unwrap().reveal(), "s3cret");
-    std::fs::write(&path, " \n").unwrap();
-    assert_eq!(settings.read_token().unwrap_err().to_string(), "store.token_file: the token is empty");
+    assert_eq!(write("s3cret\r\n").read_token().unwrap().reveal(), "s3cret");
+    let why = write(" \n").read_token().unwrap_err().to_string();
+    assert!(why.starts_with("store.token_file: ") && why.ends_with("is empty"), "{why}");
+    let nowhere = StoreSettings { token_file: Some(folder.path().join("none")), ..write("") };
+    let why = nowhere.read_token().unwrap_err().to_string();
+    assert!(why.starts_with("store.token_file: the secret cannot be read from "), "{why}");
+}
+
+#[test]
+fn a_token_says_where_it_is_in_one_way() {
+    for (keys, said) in [
+        ("token = { kept = \"shop\" }", None),
+        ("token = { credential = \"shop\" }", None),
+        ("token = { file = \"t\" }", None),
+        ("token_env = \"T\"", None),
+        ("token_file = \"t\"", None),
+        ("token = { kept = \"shop\" }\ntoken_file = \"t\"", Some("store.token: give only one")),
+        ("", Some("store.token: is missing")),
+    ] {
+        let settings = read(&LEAST.replace("token = \"abc\"", keys)).unwrap();
+        match (settings.validate(), said) {
+            (Ok(()), None) => {}
+            (Err(why), Some(said)) => assert!(why.to_string().starts_with(said), "{why}"),
+            (found, _) => panic!("{keys}: {found:?}"),
+        }
+    }
 }
 
 #[test]
