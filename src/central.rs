@@ -9,6 +9,7 @@ mod client;
 mod failure;
 pub mod kept;
 mod magento;
+mod oauth;
 mod rights;
 pub mod secret;
 pub mod settings;
@@ -23,7 +24,7 @@ use self::client::Client;
 use crate::ports::CentralStore;
 
 pub use secret::{Secret, SecretFrom};
-pub use settings::{MagentoSettings, Mode, SettingsError, StoreApiSettings, StoreKind, StoreSettings};
+pub use settings::{MagentoSettings, Mode, OAuthSettings, SettingsError, StoreApiSettings, StoreKind, StoreSettings};
 
 /// The contract of our own store API, OpenAPI 3.1, for whoever builds the other side of it.
 pub const STORE_API_CONTRACT: &str = include_str!("central/store_api/openapi.json");
@@ -36,8 +37,11 @@ pub fn connect(settings: &StoreSettings) -> Result<Arc<dyn CentralStore>, Settin
     settings.validate()?;
     Ok(match settings.kind {
         StoreKind::Magento => {
-            let token = Authorization::bearer(&settings.read_token()?)?;
-            Arc::new(magento::Magento::new(Client::new(settings, token, magento::explain)?, settings))
+            let client = match settings.oauth() {
+                Some(oauth) => Client::new(settings, Authorization::oauth(oauth)?, magento::explain_signed)?,
+                None => Client::new(settings, Authorization::bearer(&settings.read_token()?)?, magento::explain)?,
+            };
+            Arc::new(magento::Magento::new(client, settings))
         }
         StoreKind::StoreApi => {
             let token = Authorization::bearer(&settings.read_token()?)?;

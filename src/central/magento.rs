@@ -11,6 +11,7 @@ mod feed;
 mod note;
 mod order;
 mod query;
+mod refusal;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -24,8 +25,9 @@ use serde::de::DeserializeOwned;
 
 use self::order::Policy;
 use self::query::Search;
+pub(super) use self::refusal::{explain, explain_signed};
 use self::wire::{List, Said};
-use super::client::{Call, Client, Explained, Reply};
+use super::client::{Call, Client, Reply};
 use super::settings::{LARGEST_PAGE, MagentoSettings, Mode, StoreSettings};
 use crate::domain::Sku;
 use crate::domain::reconcile::StockModel;
@@ -34,11 +36,6 @@ use crate::ports::{
     Acknowledgement, CentralStore, CheckLine, FeedCursor, Holding, OrderPage, StockBatch, StoreError, StoreFacts,
     Written,
 };
-
-/// Where staff turn on what Magento switches off since 2.4.4 (observed: without it every token is refused).
-const BEARER_SWITCH: &str = "in Stores > Configuration > Services > OAuth > Consumer Settings, \"Allow OAuth Access \
-                             Tokens to be used as standalone Bearer tokens\" has to be Yes \
-                             (oauth/consumer/enable_integration_as_bearer)";
 
 /// How the store keeps its stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +73,16 @@ impl Magento {
     /// A store behind this client.
     pub(super) fn new(client: Client, settings: &StoreSettings) -> Self {
         let own = settings.magento.clone().unwrap_or_default();
-        let MagentoSettings { source, mode, store_view, export_states, offline_payments, overlap, acknowledge } = own;
+        let MagentoSettings {
+            source,
+            mode,
+            store_view,
+            export_states,
+            offline_payments,
+            overlap,
+            acknowledge,
+            oauth: _,
+        } = own;
         Self {
             client,
             source,
@@ -133,23 +139,32 @@ impl Magento {
         }
     }
 
-    /// Asks how the store keeps its stock. The route is missing when MSI is off, before any rights are looked at
-    /// (observed: 404 even without a token).
+    /// Asks how the store keeps its stock.
     async fn find_keeping(&self) -> Result<(Keeping, Option<Timestamp>), StoreError> {
-        let route = format!("/inventory/stocks?{}", Search::new(1, "items[stock_id],total_count").query());
-        let call = self.get("asking how the store keeps its stock", &route);
+        let call = self.keeping_call();
         let reply = self.client.send(&call).await?;
+        Ok((self.keeping_said(&call, &reply)?, reply.date))
+    }
+
+    /// The question how the store keeps its stock. The route is missing when MSI is off, before any rights are looked
+    /// at (observed: 404 even without a token).
+    fn keeping_call(&self) -> Call {
+        let route = format!("/inventory/stocks?{}", Search::new(1, "items[stock_id],total_count").query());
+        self.get("asking how the store keeps its stock", &route)
+    }
+
+    fn keeping_said(&self, call: &Call, reply: &Reply) -> Result<Keeping, StoreError> {
         let found = if reply.is_success() && !reply.is_web_page() {
-            self.client.read::<List<serde_json::Value>>(&call, &reply)?;
+            self.client.read::<List<serde_json::Value>>(call, reply)?;
             Keeping::BySource
         } else if reply.status == 404 && Said::read(&reply.body).message.is_some() {
             Keeping::PerProduct
         } else {
-            return Err(self.client.refusal(&call, &reply));
+            return Err(self.client.refusal(call, reply));
         };
         self.agrees(found)?;
         self.keeping.store(if found == Keeping::BySource { 1 } else { 2 }, Ordering::Relaxed);
-        Ok((found, reply.date))
+        Ok(found)
     }
 
     /// A configured mode has to be what the store says: the arithmetic of the two is opposite.
@@ -236,24 +251,4 @@ fn limit_named(reply: &Reply) -> Option<usize> {
 /// Is it "Request does not match any route."? It alone of the 404 answers about products has no parameters (observed).
 fn is_unknown_route(reply: &Reply) -> bool {
     reply.status == 404 && Said::read(&reply.body).parameters.is_empty()
-}
-
-/// What a Magento error answer says, and what to do about it.
-pub(super) fn explain(status: u16, body: &[u8]) -> Explained {
-    let said = Said::read(body);
-    let remedy = match (status, said.parameter("resources")) {
-        // The same 401 for a wrong token, for bearer tokens switched off and for a missing right (observed;
-        // magento2#38426).
-        (401 | 403, Some(resource)) => Some(format!(
-            "Either {BEARER_SWITCH}; or the token is wrong; or the integration lacks the right {resource} \
-             (System > Integrations > API)"
-        )),
-        (401 | 403, None) => Some(format!("Is the token the integration's access token? And {BEARER_SWITCH}")),
-        (404, _) => Some("Does the order or the product still exist, and is `url` the shop's address?".into()),
-        (400, _) if said.message.as_deref() == Some("Specified request cannot be processed.") => {
-            Some("Is `magento.store_view` the code of a store view?".into())
-        }
-        _ => None,
-    };
-    Explained { message: said.message, remedy }
 }

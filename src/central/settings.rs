@@ -130,6 +130,9 @@ pub enum SettingsError {
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// What to write when there is no token.
+const MISSING: &str = "is missing; write token = { file = \"PATH\" } or token = { kept = \"NAME\" }";
+
 /// A complaint about one key.
 fn senseless(key: &'static str, complaint: impl Into<String>) -> SettingsError {
     SettingsError::Senseless { key, complaint: complaint.into() }
@@ -203,13 +206,20 @@ impl StoreSettings {
     }
 
     fn validate_token(&self) -> Result<(), SettingsError> {
-        match self.tokens().len() {
-            1 => Ok(()),
-            0 => {
-                Err(senseless("token", "is missing; write token = { file = \"PATH\" } or token = { kept = \"NAME\" }"))
-            }
-            _ => Err(senseless("token", "give only one of `token`, `token_file` and `token_env`")),
+        match (self.tokens().len(), self.oauth()) {
+            (1, None) | (0, Some(_)) => Ok(()),
+            (0, None) => Err(senseless("token", MISSING)),
+            (_, None) => Err(senseless("token", "give only one of `token`, `token_file` and `token_env`")),
+            (_, Some(_)) => Err(senseless(
+                "token",
+                "give either the token or `[store.magento.oauth]`; a signed request carries no other token",
+            )),
         }
+    }
+
+    /// The four values for signing, when this store's requests are signed.
+    pub(super) fn oauth(&self) -> Option<&OAuthSettings> {
+        self.magento.as_ref().filter(|_| self.kind == StoreKind::Magento)?.oauth.as_ref()
     }
 
     /// Every place at which the settings say that the token is; one, when they are valid.
@@ -231,7 +241,19 @@ impl StoreSettings {
     /// Every secret that is not given by one of the old keys, with its key.
     pub fn secrets(&mut self) -> Vec<(&'static str, &mut SecretFrom)> {
         let general = [("token", self.token.as_mut()), ("proxy", self.proxy.as_mut())];
-        general.into_iter().filter_map(|(key, secret)| Some((key, secret?))).collect()
+        let general = general.into_iter().filter_map(|(key, secret)| Some((key, secret?)));
+        let oauth = self.magento.as_mut().and_then(|own| own.oauth.as_mut()).map(OAuthSettings::secrets);
+        general.chain(oauth.into_iter().flatten()).collect()
+    }
+
+    /// The names of kept secrets that these settings want, each with its key.
+    pub fn kept_secrets(&self) -> Vec<(&'static str, String)> {
+        let mut own = self.clone();
+        let kept = |(key, secret): (&'static str, &mut SecretFrom)| match secret {
+            SecretFrom::Kept { name, .. } => Some((key, name.clone())),
+            SecretFrom::Given(_) | SecretFrom::Env(_) | SecretFrom::File(_) | SecretFrom::Credential(_) => None,
+        };
+        own.secrets().into_iter().filter_map(kept).collect()
     }
 }
 
