@@ -16,6 +16,7 @@ mod rest_orders;
 mod rest_person;
 mod rest_stock;
 mod search;
+mod sign_in;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use crate::ports::Clock;
 pub use life::ShipLine;
 pub use order::{Comment, Order, Placed, Row, State};
 pub use refund::{Creditmemo, Refund};
+pub use sign_in::{Integration, SignIn};
 pub use stock::{LegacyItem, Reservation, Source, SourceItem, SourceWrite};
 
 /// The stock that the shop's website sells from. (Stock 1 is Magento's default stock.)
@@ -183,6 +185,8 @@ pub struct MagentoBooks {
     journal: Vec<Happening>,
     /// Most items in one array, when the shop has its input limit on (off by default).
     pub input_limit: Option<usize>,
+    /// Who is let in.
+    pub sign_in: SignIn,
     /// Refuse comments that carry a status foreign to the order's state, as 2.4.7 does.
     pub strict_comment_status: bool,
 }
@@ -213,6 +217,7 @@ impl MagentoBooks {
             next_comment: 1,
             journal: Vec::new(),
             input_limit: None,
+            sign_in: SignIn::default(),
             strict_comment_status: true,
         }
     }
