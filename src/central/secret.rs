@@ -178,6 +178,14 @@ impl SecretFrom {
     }
 }
 
+/// How a file is open to others, if it is: the configuration, in which a secret may stand.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn open_to_others(path: &Path) -> std::io::Result<Option<String>> {
+    rights::open_to_others(&std::fs::File::open(path)?)
+}
+
 /// A name that is one file's name in one folder, whatever it is.
 ///
 /// # Errors

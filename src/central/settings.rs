@@ -246,6 +246,13 @@ impl StoreSettings {
         general.chain(oauth.into_iter().flatten()).collect()
     }
 
+    /// The keys of secrets that stand in the configuration itself.
+    pub fn secrets_given(&self) -> Vec<&'static str> {
+        let mut own = self.clone();
+        let given = own.secrets().into_iter().filter(|(_, secret)| matches!(secret, SecretFrom::Given(_)));
+        given.map(|(key, _)| key).collect()
+    }
+
     /// The names of kept secrets that these settings want, each with its key.
     pub fn kept_secrets(&self) -> Vec<(&'static str, String)> {
         let mut own = self.clone();
