@@ -24,7 +24,7 @@ use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::{Magento, MagentoBooks, Mode, Refusal, rest_orders, rest_person, rest_stock, search};
+use super::{Magento, MagentoBooks, Mode, Refusal, StoreView, Website, rest_orders, rest_person, rest_stock, search};
 use crate::demo::http::{Answer, LARGEST_BODY, Request, http_date};
 use crate::domain::Quantity;
 
@@ -79,6 +79,7 @@ fn find(mode: Mode, method: &Method, route: &[&str]) -> Option<(&'static str, Ca
         ("GET", ["products", _]) => Some(("Magento_Catalog::products", rest_stock::product)),
         ("GET", ["modules"]) => Some(("Magento_Backend::admin", modules)),
         ("GET", ["store", "websites"]) => Some(("Magento_Backend::store", websites)),
+        ("GET", ["store", "storeViews"]) => Some(("Magento_Backend::store", store_views)),
         (method, route) => rest_orders::find(method, route),
     }
 }
@@ -128,11 +129,30 @@ fn low_stock(books: &mut MagentoBooks, request: &Request, _: &[&str]) -> Outcome
     Ok(json!({ "items": items, "total_count": low.len() }))
 }
 
-fn websites(_: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
-    Ok(json!([
-        {"id": 0, "code": "admin", "name": "Admin", "default_group_id": 0},
-        {"id": 1, "code": "base", "name": "Main Website", "default_group_id": 1},
-    ]))
+fn websites(books: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
+    let one = |website: &Website| {
+        let Website { id, code } = website;
+        let name = match code.as_str() {
+            "admin" => "Admin",
+            "base" => "Main Website",
+            other => other,
+        };
+        json!({"id": id, "code": code, "name": name, "default_group_id": id})
+    };
+    Ok(books.websites.iter().map(one).collect())
+}
+
+fn store_views(books: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
+    let one = |view: &StoreView| {
+        let StoreView { id, code, website } = view;
+        let name = match code.as_str() {
+            "admin" => "Admin",
+            "default" => "Default Store View",
+            other => other,
+        };
+        json!({"id": id, "code": code, "name": name, "website_id": website, "store_group_id": website, "is_active": 1})
+    };
+    Ok(books.views.iter().map(one).collect())
 }
 
 /// The JSON of a request's body.
