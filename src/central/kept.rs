@@ -17,6 +17,9 @@ use super::secret::{LONGEST, Secret};
 /// The folder of kept secrets, in the data folder.
 pub(crate) const FOLDER: &str = "secrets";
 
+/// How the name of a secret begins that is being written.
+const UNFINISHED: &str = ".new-";
+
 /// Why a kept secret cannot be had, or not be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum KeptError {
@@ -86,12 +89,13 @@ impl Kept {
             move |why| KeptError::File { what, path, why }
         };
         rights::make_private_folder(&self.folder, &self.data_folder).map_err(at("made", &self.folder))?;
+        self.remove_leftovers()?;
         let sealed = rights::seal(name, secret.reveal().as_bytes())
             .map_err(|why| KeptError::Sealed { name: name.to_owned(), why })?;
         let path = self.path(name);
         // On Unix such a file has mode 600 from its first moment on.
         let mut file =
-            tempfile::Builder::new().prefix(".new-").tempfile_in(&self.folder).map_err(at("written", &path))?;
+            tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder).map_err(at("written", &path))?;
         file.write_all(&sealed).and_then(|()| file.as_file().sync_all()).map_err(at("written", &path))?;
         rights::give_to_owner_of(file.path(), &self.data_folder).map_err(at("given to the agent's user", &path))?;
         file.persist(&path).map_err(|error| at("written", &path)(error.error))?;
@@ -142,11 +146,26 @@ impl Kept {
         Ok(names)
     }
 
+    /// A secret that was being written when the power failed must not lie there for ever.
+    fn remove_leftovers(&self) -> Result<(), KeptError> {
+        let failed = |why| KeptError::File { what: "tidied", path: self.folder.clone(), why };
+        for entry in std::fs::read_dir(&self.folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                std::fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets the secret of this name.
     ///
     /// # Errors
     /// When there is none, or it cannot be removed.
     pub fn remove(&self, name: &str) -> Result<(), KeptError> {
+        if self.folder.exists() {
+            self.remove_leftovers()?;
+        }
         let path = self.path(name);
         std::fs::remove_file(&path).map_err(|why| match why.kind() {
             std::io::ErrorKind::NotFound => KeptError::NotThere { name: name.to_owned() },

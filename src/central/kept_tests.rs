@@ -16,6 +16,20 @@ fn what_is_kept_can_be_read_listed_replaced_and_removed() {
     assert_eq!(kept.names().unwrap(), ["other"]);
 }
 
+#[test]
+fn what_a_power_cut_left_of_a_secret_is_not_listed_and_goes_with_the_next_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = Kept::of(folder.path());
+    kept.keep("store", &Secret::new("one")).unwrap();
+    let left = folder.path().join(FOLDER).join(".new-x");
+    for change in [|kept: &Kept| kept.keep("store", &Secret::new("two")), |kept: &Kept| kept.remove("store")] {
+        std::fs::write(&left, "half").unwrap();
+        assert_eq!(kept.names().unwrap(), ["store"]);
+        change(&kept).unwrap();
+        assert!(!left.exists());
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn on_unix_a_kept_secret_is_its_owners_alone_and_refused_when_somebody_opened_it() {
