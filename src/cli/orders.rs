@@ -15,6 +15,7 @@ use crate::domain::{OrderLine, OrderState};
 use crate::ledger::declarations::Word;
 use crate::ledger::files::FileShown;
 use crate::ledger::orders::{HistoryEntry, JournalledOrder, OrderFilter};
+use crate::ledger::pages::ELSEWHERE;
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::{Clock, Purpose};
 
@@ -196,6 +197,7 @@ fn list(ledger: &Ledger, filter: &OrderFilter, format: Format, out: &mut dyn Wri
 
 fn remark(order: &JournalledOrder) -> String {
     match (&order.reason, order.before_our_time) {
+        _ if order.elsewhere => ELSEWHERE.to_owned(),
         (Some(reason), _) => reason.clone(),
         (None, true) => "placed before the agent took over".to_owned(),
         (None, false) => String::new(),
@@ -206,7 +208,7 @@ fn as_json(order: &JournalledOrder) -> serde_json::Value {
     json!({
         "id": order.order.id, "number": order.order.number, "placed_at": order.order.placed_at,
         "state": order.state, "reason": order.reason, "files_written": order.copies,
-        "before_our_time": order.before_our_time, "received_at": order.received_at, "changed_at": order.changed_at,
+        "before_our_time": order.before_our_time, "elsewhere": order.elsewhere, "received_at": order.received_at, "changed_at": order.changed_at,
         "store_status": order.order.store_status, "standing": order.order.standing,
         "currency": order.order.currency, "total": order.order.total.to_string(), "lines": order.order.lines,
     })
@@ -232,7 +234,8 @@ fn show(ledger: &Ledger, id: &str, format: Format, out: &mut dyn Write) -> CliRe
 
 fn print_order(out: &mut dyn Write, order: &JournalledOrder) -> io::Result<()> {
     let (number, status) = (output::shown(&order.order.number), output::shown(&order.order.store_status));
-    writeln!(out, "Order {number} ({status} in the web store) is {}", order.state)?;
+    let whose = if order.elsewhere { "" } else { " in the web store" };
+    writeln!(out, "Order {number} ({status}{whose}) is {}", order.state)?;
     let why = remark(order);
     if !why.is_empty() {
         writeln!(out, "  {}", output::shown(&why))?;
