@@ -24,7 +24,7 @@ use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::{Magento, MagentoBooks, Mode, Refusal, rest_orders, rest_person, rest_stock, search};
+use super::{Magento, MagentoBooks, Mode, Refusal, StoreView, Website, rest_orders, rest_person, rest_stock, search};
 use crate::demo::http::{Answer, LARGEST_BODY, Request, http_date};
 
 /// What a handler gives: JSON, or a refusal.
@@ -57,7 +57,7 @@ pub(super) fn answer(books: &mut MagentoBooks, token: &str, request: &Request) -
         _ => return no_route(),
     };
     let Some((right, carry_out)) = find(books.mode, &request.method, route) else { return no_route() };
-    if request.bearer() != Some(token) {
+    if request.bearer() != Some(token) || books.quirks.lacks.contains(right) {
         let text = "The consumer isn't authorized to access %resources.";
         return refuse(&Refusal::with(401, text, json!({"resources": right})));
     }
@@ -77,6 +77,7 @@ fn find(mode: Mode, method: &Method, route: &[&str]) -> Option<(&'static str, Ca
         ("GET", ["products", _]) => Some(("Magento_Catalog::products", rest_stock::product)),
         ("GET", ["modules"]) => Some(("Magento_Backend::admin", modules)),
         ("GET", ["store", "websites"]) => Some(("Magento_Backend::store", websites)),
+        ("GET", ["store", "storeViews"]) => Some(("Magento_Backend::store", store_views)),
         (method, route) => rest_orders::find(method, route),
     }
 }
@@ -115,11 +116,30 @@ fn modules(books: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
     Ok(json!([always.as_slice(), extra].concat()))
 }
 
-fn websites(_: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
-    Ok(json!([
-        {"id": 0, "code": "admin", "name": "Admin", "default_group_id": 0},
-        {"id": 1, "code": "base", "name": "Main Website", "default_group_id": 1},
-    ]))
+fn websites(books: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
+    let one = |website: &Website| {
+        let Website { id, code } = website;
+        let name = match code.as_str() {
+            "admin" => "Admin",
+            "base" => "Main Website",
+            other => other,
+        };
+        json!({"id": id, "code": code, "name": name, "default_group_id": id})
+    };
+    Ok(books.websites.iter().map(one).collect())
+}
+
+fn store_views(books: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
+    let one = |view: &StoreView| {
+        let StoreView { id, code, website } = view;
+        let name = match code.as_str() {
+            "admin" => "Admin",
+            "default" => "Default Store View",
+            other => other,
+        };
+        json!({"id": id, "code": code, "name": name, "website_id": website, "store_group_id": website, "is_active": 1})
+    };
+    Ok(books.views.iter().map(one).collect())
 }
 
 /// The JSON of a request's body.
