@@ -7,10 +7,14 @@
 //! (without MSI). Whoever writes reads those last, and reads again afterwards.
 
 mod check;
+mod documents;
 mod feed;
 mod note;
 mod order;
+mod position;
 mod query;
+mod routing;
+mod sent;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -22,8 +26,11 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 
+use self::documents::Documents;
 use self::order::Policy;
 use self::query::Search;
+use self::routing::Routing;
+use self::sent::Remembered;
 use self::wire::{List, Said};
 use super::client::{Call, Client, Explained, Reply};
 use super::settings::{LARGEST_PAGE, MagentoSettings, Mode, StoreSettings};
@@ -58,6 +65,8 @@ pub(super) struct Magento {
     /// `/rest/V1`, or with a store view in it.
     prefix: String,
     policy: Policy,
+    /// Which orders are this shop's; none: all.
+    routing: Option<Routing>,
     overlap: SignedDuration,
     acknowledge: bool,
     page: usize,
@@ -70,19 +79,31 @@ pub(super) struct Magento {
     most_items: AtomicUsize,
     /// Did it refuse to tell which products there are?
     catalogue_refused: AtomicBool,
+    documents: Documents,
+    sent: Remembered,
 }
 
 impl Magento {
     /// A store behind this client.
     pub(super) fn new(client: Client, settings: &StoreSettings) -> Self {
         let own = settings.magento.clone().unwrap_or_default();
-        let MagentoSettings { source, mode, store_view, export_states, offline_payments, overlap, acknowledge } = own;
+        let MagentoSettings {
+            source,
+            mode,
+            store_view,
+            export_states,
+            offline_payments,
+            routing,
+            overlap,
+            acknowledge,
+        } = own;
         Self {
             client,
             source,
             mode,
             prefix: store_view.map_or_else(|| "/rest/V1".into(), |view| format!("/rest/{view}/V1")),
             policy: Policy { export_states, offline_payments },
+            routing: routing.map(Routing::new),
             overlap: overlap.signed(),
             acknowledge,
             page: settings.page,
@@ -91,6 +112,8 @@ impl Magento {
             most_rows: AtomicUsize::new(LARGEST_PAGE),
             most_items: AtomicUsize::new(usize::MAX),
             catalogue_refused: AtomicBool::new(false),
+            documents: Documents::default(),
+            sent: Remembered::default(),
         }
     }
 
@@ -112,6 +135,22 @@ impl Magento {
         page: usize,
         search: impl Fn(usize) -> Search,
     ) -> Result<List<T>, StoreError> {
+        Ok(self.dated_list(doing, route, page, search).await?.0)
+    }
+
+    /// Most rows on a page that the store has shown to take, and the settings allow.
+    fn rows(&self) -> usize {
+        self.page.min(self.most_rows.load(Ordering::Relaxed))
+    }
+
+    /// The same, with the store's time.
+    async fn dated_list<T: DeserializeOwned>(
+        &self,
+        doing: &str,
+        route: &str,
+        page: usize,
+        search: impl Fn(usize) -> Search,
+    ) -> Result<(List<T>, Option<Timestamp>), StoreError> {
         loop {
             let size = page.min(self.most_rows.load(Ordering::Relaxed));
             let call = self.get(doing, &format!("{route}?{}", search(size).query()));
@@ -119,7 +158,7 @@ impl Magento {
             match limit_named(&reply) {
                 // "Maximum SearchCriteria pageSize is %max" (observed, with the shop's input limit on).
                 Some(most) if most < size => self.most_rows.store(most, Ordering::Relaxed),
-                Some(_) | None => return self.client.read(&call, &reply),
+                Some(_) | None => return Ok((self.client.read(&call, &reply)?, reply.date)),
             }
         }
     }
@@ -172,7 +211,8 @@ impl Magento {
             Keeping::BySource => format!("Magento with MSI, source {}", self.source),
             Keeping::PerProduct => "Magento without MSI".into(),
         };
-        if self.catalogue_refused.load(Ordering::Relaxed) { format!("{how}; {CATALOGUE_REFUSED}") } else { how }
+        let catalogue = self.catalogue_refused.load(Ordering::Relaxed).then(|| CATALOGUE_REFUSED.to_owned());
+        [Some(how), catalogue, self.documents.shown()].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -184,6 +224,7 @@ const CATALOGUE_REFUSED: &str =
 impl CentralStore for Magento {
     async fn probe(&self) -> Result<StoreFacts, StoreError> {
         self.catalogue_refused.store(false, Ordering::Relaxed);
+        self.documents.forget_refusals();
         let (keeping, clock) = self.find_keeping().await?;
         let model = match keeping {
             Keeping::BySource => StockModel::PhysicalPlusReservations,

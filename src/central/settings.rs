@@ -9,9 +9,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod magento;
+mod routing;
 mod store_api;
 
 pub use magento::*;
+pub use routing::*;
 pub use store_api::*;
 
 use super::Secret;

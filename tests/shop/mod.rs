@@ -423,6 +423,16 @@ impl TestShop {
         Self::open_on(clock, magento, Some(store), router, STORE_API)
     }
 
+    /// Another shop at the same Magento, on the same clock: with an agent, a till and a source of its own, in which ten
+    /// teapots are counted as well.
+    pub(crate) fn open_beside(other: &Self, source: &str) -> Self {
+        let (clock, magento) = (other.clock.clone(), other.magento.clone());
+        magento.with(|books| books.add_source(source, source));
+        let router = magento::rest::router(magento.clone(), TOKEN);
+        let kind = format!("kind = \"magento\"\nmagento.source = \"{source}\"");
+        Self::open_on(clock, magento, None, router, &kind)
+    }
+
     fn open_on(clock: HandClock, magento: Magento, store: Option<Store>, router: Router, kind: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = StoreServer::start(router, TOKEN).unwrap();

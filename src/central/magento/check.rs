@@ -8,7 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::documents::Kind;
 use super::query::Search;
+use super::routing::Routing;
 use super::wire::Said;
 use super::{Keeping, Magento};
 use crate::central::client::{Call, Reply, encoded, local_time};
@@ -40,6 +42,7 @@ impl Magento {
             }
         };
         lines.push(fine("how the store keeps its stock", self.shown(keeping)));
+        lines.extend(self.routing.as_ref().map(|routing| fine("which orders are this shop's", routing.shown())));
         for (what, call) in self.reads(keeping) {
             lines.push(self.read(what, &call).await);
         }
@@ -55,13 +58,22 @@ impl Magento {
             Keeping::BySource => format!("/inventory/source-items?{}", one("items[sku],total_count")),
             Keeping::PerProduct => "/stockItems/lowStock?scopeId=0&qty=0&currentPage=1&pageSize=1".into(),
         };
+        let news = |what, kind: Kind| {
+            (what, self.get(what, &format!("{}?{}", kind.route(), one("items[entity_id],total_count"))))
+        };
         let mut calls = vec![
             ("read stock", self.get("reading stock", &stock)),
             (
                 "look up products",
                 self.get("looking up products", &format!("/products?{}", one("items[sku],total_count"))),
             ),
+            news("read shipments", Kind::Shipments),
+            news("read credit memos", Kind::Creditmemos),
         ];
+        if self.routing.as_ref().is_some_and(Routing::asks_for_codes) {
+            calls.push(("look up store views", self.get("looking up store views", "/store/storeViews")));
+            calls.push(("look up websites", self.get("looking up websites", "/store/websites")));
+        }
         if keeping == Keeping::BySource {
             let route = format!("/inventory/sources/{}", encoded(&self.source));
             calls.insert(0, ("the shop's source", self.get("looking up the source", &route)));

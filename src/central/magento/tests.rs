@@ -498,10 +498,10 @@ async fn check_tries_everything_and_changes_nothing() {
     let lines = shop(&store).check().await;
     let failed: Vec<&str> = lines.iter().filter(|line| !line.ok).map(|line| line.what.as_str()).collect();
     assert_eq!(failed, ["the right to comment on orders"], "{lines:#?}");
-    assert_eq!(lines.len(), 9);
+    assert_eq!(lines.len(), 11);
     assert!(lines[2].found.contains("27"));
     assert!(lines[4].found.contains("Store A"), "{lines:#?}");
-    assert!(lines[8].found.contains("Magento_Sales::comment"));
+    assert!(lines[10].found.contains("Magento_Sales::comment"));
     assert_eq!(posts(&store), [0], "an empty list");
 }
 

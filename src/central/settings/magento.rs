@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SettingsError, senseless};
+use super::{RoutingSettings, SettingsError, senseless};
 use crate::units::Span;
 
 /// Magento's own source, which every installation has.
@@ -40,6 +40,8 @@ pub struct MagentoSettings {
     pub export_states: Vec<String>,
     /// Payment methods whose orders go to the till while still `new` ([`OFFLINE_PAYMENTS`]).
     pub offline_payments: Vec<String>,
+    /// Which orders are this shop's; unset: all of them.
+    pub routing: Option<RoutingSettings>,
     /// How far back to read orders again ([`OVERLAP`]).
     pub overlap: Span,
     /// Write a comment into the order when the till took it or refused it.
@@ -54,6 +56,7 @@ impl Default for MagentoSettings {
             store_view: None,
             export_states: EXPORT_STATES.map(Into::into).into(),
             offline_payments: OFFLINE_PAYMENTS.map(Into::into).into(),
+            routing: None,
             overlap: OVERLAP,
             acknowledge: true,
         }
@@ -73,6 +76,6 @@ impl MagentoSettings {
         if self.export_states.is_empty() {
             return Err(senseless("magento.export_states", "is empty; no order would ever reach the till"));
         }
-        Ok(())
+        self.routing.as_ref().map_or(Ok(()), RoutingSettings::validate)
     }
 }
