@@ -233,6 +233,39 @@ async fn what_was_shipped_from_another_source_takes_from_that_shop_whoever_the_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn other_rules_count_for_orders_that_were_read_before() {
+    let mut two = Two::open().await;
+    let (first, second) = (two.place(1, &sent_by("flatrate_flatrate")), two.place(1, &sent_by("express_day")));
+    two.hear().await;
+    assert_eq!((two.waiting(0), two.waiting(1)), (1, 1));
+    // Long ago, so that neither comes again by itself.
+    two.shops[0].pass_time(3 * 3_600);
+    two.place(1, &Checkout::picked_up_at("shop1"));
+    two.hear().await;
+    for (at, shop) in two.shops.iter_mut().enumerate() {
+        let swapped = rules(at).rules.into_iter().map(|mut rule| {
+            if !rule.website.is_empty() {
+                rule.orders_are = rules(at).otherwise;
+            }
+            rule
+        });
+        let swapped =
+            tillbridge::central::RoutingSettings { otherwise: rules(1 - at).otherwise, rules: swapped.collect() };
+        shop.configure(|config| config.store.magento.as_mut().unwrap().routing = Some(swapped));
+    }
+    // What is sent has changed hands: express by its rule, the rest by `otherwise`.
+    two.hear().await;
+    assert_eq!(
+        (two.state(0, &first), two.state(1, &first)),
+        (Some(OrderState::Withdrawn), Some(OrderState::Published))
+    );
+    assert_eq!(
+        (two.state(0, &second), two.state(1, &second)),
+        (Some(OrderState::Published), Some(OrderState::Withdrawn))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_of_another_shop_that_cannot_be_read_is_that_shops_trouble() {
     let two = Two::open().await;
     let order = two.place(1, &Checkout::picked_up_at("shop2"));

@@ -67,6 +67,8 @@ pub(super) struct Magento {
     policy: Policy,
     /// Which orders are this shop's; none: all.
     routing: Option<Routing>,
+    /// A mark of the settings by which orders are read.
+    reading: String,
     overlap: SignedDuration,
     acknowledge: bool,
     page: usize,
@@ -87,6 +89,7 @@ impl Magento {
     /// A store behind this client.
     pub(super) fn new(client: Client, settings: &StoreSettings) -> Self {
         let own = settings.magento.clone().unwrap_or_default();
+        let reading = position::mark_of(&own);
         let MagentoSettings {
             source,
             mode,
@@ -104,6 +107,7 @@ impl Magento {
             prefix: store_view.map_or_else(|| "/rest/V1".into(), |view| format!("/rest/{view}/V1")),
             policy: Policy { export_states, offline_payments },
             routing: routing.map(Routing::new),
+            reading,
             overlap: overlap.signed(),
             acknowledge,
             page: settings.page,

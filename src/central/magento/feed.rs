@@ -43,7 +43,7 @@ pub(super) const DOING: &str = "reading orders";
 impl Magento {
     /// One page of the feed.
     pub(super) async fn feed(&self, cursor: Option<&FeedCursor>) -> Result<OrderPage, StoreError> {
-        let mut position = match cursor.and_then(Position::read) {
+        let mut position = match cursor.and_then(|cursor| Position::read(cursor, &self.reading)) {
             Some(position) => position,
             None => self.beginning().await?,
         };
@@ -71,7 +71,7 @@ impl Magento {
         let search = |_| Search::new(1, "items[updated_at],total_count").descending("updated_at");
         let list: List<Newest> = self.list(DOING, "/orders", 1, search).await?;
         let newest = list.items.unwrap_or_default().into_iter().next();
-        let mut position = Position::beginning(newest.map(|newest| newest.updated_at));
+        let mut position = Position::beginning(newest.map(|newest| newest.updated_at), &self.reading);
         self.begin_documents(&mut position).await;
         Ok(position)
     }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::central::magento::position::{AT_ONCE, Keys, PATIENCE};
+use crate::central::magento::position::{self, AT_ONCE, Keys, PATIENCE};
 use crate::central::testing::{Answer, Asked, FakeStore, recorded, says, settings, signed_in};
 use crate::central::{MagentoSettings, StoreKind, StoreSettings, magento::explain};
 
@@ -153,8 +153,12 @@ fn holds(row: &Row, filter: &[String; 3]) -> bool {
     }
 }
 
+fn of_this_shop() -> MagentoSettings {
+    MagentoSettings { overlap: crate::units::Span::seconds(900), ..MagentoSettings::default() }
+}
+
 fn magento(store: &FakeStore, page: usize) -> Magento {
-    let own = MagentoSettings { overlap: crate::units::Span::seconds(900), ..MagentoSettings::default() };
+    let own = of_this_shop();
     let settings = StoreSettings { page, magento: Some(own), ..settings(StoreKind::Magento, store) };
     Magento::new(signed_in(&settings, explain).unwrap(), &settings)
 }
@@ -289,7 +293,7 @@ async fn a_shop_without_orders_is_read_and_its_first_order_found() {
 }
 
 fn round_at(watermark: &str) -> FeedCursor {
-    let mut position = Position::beginning(Some(watermark.into()));
+    let mut position = Position::beginning(Some(watermark.into()), &position::mark_of(&of_this_shop()));
     position.orders = Keys::behind(50);
     position.advance(&[], false);
     position.cursor()

@@ -10,12 +10,14 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::documents::Kind;
 use super::query::{Filter, Search, filter};
 use super::wire::{moment, written};
+use crate::central::settings::MagentoSettings;
 use crate::domain::retry::FailureClass;
-use crate::ports::{FeedCursor, StoreError};
+use crate::ports::{FeedCursor, StoreError, hex};
 
 /// How far behind the highest key a missing one is looked for.
 const KEYS_BEHIND: u64 = 200;
@@ -115,9 +117,20 @@ impl Sweep {
     }
 }
 
+/// A mark of the settings that decide what an order is to this shop.
+pub(super) fn mark_of(settings: &MagentoSettings) -> String {
+    const BYTES: usize = 8;
+    let MagentoSettings { source, store_view, export_states, offline_payments, routing, .. } = settings;
+    let deciding = serde_json::to_vec(&(source, store_view, export_states, offline_payments, routing));
+    hex(&Sha256::digest(deciding.unwrap_or_default())[..BYTES])
+}
+
 /// Where the reading has come to; what a [`FeedCursor`] holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Position {
+    /// By which settings the orders were read ([`mark_of`]).
+    #[serde(default)]
+    settings: String,
     pub(super) step: Step,
     /// Newest `updated_at` that is surely behind us.
     pub(super) watermark: Option<String>,
@@ -156,8 +169,9 @@ pub(super) struct Key {
 
 impl Position {
     /// Before everything is read.
-    pub(super) fn beginning(watermark: Option<String>) -> Self {
+    pub(super) fn beginning(watermark: Option<String>, settings: &str) -> Self {
         Self {
+            settings: settings.to_owned(),
             step: Step::All { after: 0 },
             watermark,
             newest: None,
@@ -168,13 +182,19 @@ impl Position {
         }
     }
 
-    /// A cursor of another store, or of another version of us, means starting over: reading consumes nothing.
-    pub(super) fn read(cursor: &FeedCursor) -> Option<Self> {
-        let position = serde_json::from_str(&cursor.0);
+    /// A cursor of another store, or of another version of us, means starting over: reading consumes nothing. So do other
+    /// settings, by which orders that were read may be another shop's, or go to the till now.
+    pub(super) fn read(cursor: &FeedCursor, settings: &str) -> Option<Self> {
+        let position: Result<Self, _> = serde_json::from_str(&cursor.0);
         if let Err(why) = &position {
             tracing::warn!(error = %why, "the order feed's position cannot be read; all orders are read again");
         }
-        position.ok()
+        let position = position.ok()?;
+        if position.settings != settings {
+            tracing::info!("the settings say otherwise which orders are this shop's; all orders are read again");
+            return None;
+        }
+        Some(position)
     }
 
     pub(super) fn cursor(&self) -> FeedCursor {
