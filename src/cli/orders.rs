@@ -279,3 +279,78 @@ fn print_history(out: &mut dyn Write, history: Vec<HistoryEntry>) -> io::Result<
         |entry: HistoryEntry| vec![output::local(entry.at), entry.what, entry.detail.unwrap_or_default(), entry.by];
     output::table(out, &["when", "what", "particulars", "by"], history.into_iter().map(row).collect(), "")
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use rust_decimal::Decimal;
+
+    use super::*;
+    use crate::domain::order::{Customer, Standing};
+    use crate::domain::{OrderId, Quantity, Sku, WebOrder};
+    use crate::ports::{FeedCursor, OrderPage};
+
+    fn order() -> WebOrder {
+        let line = OrderLine {
+            id: "1".into(),
+            sku: Sku::new("A").unwrap(),
+            name: "Article".into(),
+            ordered: 2.into(),
+            cancelled: Quantity::ZERO,
+            shipped: Quantity::ZERO,
+            refunded: Quantity::ZERO,
+            returned: Quantity::ZERO,
+            price: Decimal::ONE,
+            price_incl_tax: Decimal::ONE,
+            tax_percent: Decimal::ZERO,
+            discount: Decimal::ZERO,
+            takes_stock: true,
+        };
+        WebOrder {
+            id: OrderId("7".into()),
+            number: "000000007".into(),
+            placed_at: Timestamp::UNIX_EPOCH,
+            standing: Standing::Ready,
+            store_status: "pending".into(),
+            customer: Customer::default(),
+            payment: String::new(),
+            shipping: String::new(),
+            currency: "EUR".into(),
+            total: Decimal::TWO,
+            shipping_total: Decimal::ZERO,
+            lines: vec![line],
+        }
+    }
+
+    #[test]
+    fn an_order_that_another_shop_fulfils_is_called_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let cursor = FeedCursor("1".into());
+        ledger.record_orders(&[order()], &cursor, Timestamp::MIN, Timestamp::UNIX_EPOCH).unwrap();
+        let id = order().id;
+        let page = OrderPage {
+            orders: Vec::new(),
+            unreadable: Vec::new(),
+            elsewhere: vec![id.clone(), OrderId("8".into())],
+            next: cursor,
+            more: false,
+        };
+        assert!(!ledger.knows_page(&page, Timestamp::MIN).unwrap());
+        let recorded = ledger.record_page(&page, Timestamp::MIN, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!((recorded.new, recorded.changed), (0, 1), "what was never this shop's is not noted");
+        assert!(ledger.knows_page(&page, Timestamp::MIN).unwrap(), "no write for a page read again");
+        ledger.order_withdrawn(&id, Timestamp::UNIX_EPOCH).unwrap();
+        let mut shown = Vec::new();
+        show(&ledger, "7", Format::Table, &mut shown).unwrap();
+        let shown = String::from_utf8(shown).unwrap();
+        assert!(shown.starts_with("Order 000000007 (fulfilled by another shop) is withdrawn"), "{shown}");
+        assert!(shown.contains("given to another shop"), "{shown}");
+        let mut listed = Vec::new();
+        list(&ledger, &OrderFilter::default(), Format::Table, &mut listed).unwrap();
+        assert!(String::from_utf8(listed).unwrap().contains("fulfilled by another shop"));
+        let mut listed = Vec::new();
+        list(&ledger, &OrderFilter::default(), Format::Json, &mut listed).unwrap();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&listed).unwrap()[0]["elsewhere"], true);
+    }
+}

@@ -246,3 +246,21 @@ impl Magento {
         Ok(orders)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::central::testing::recorded;
+
+    #[test]
+    fn recorded_shipments_and_credit_memos_name_their_orders() {
+        for (text, orders) in [
+            (recorded!("shipments-list.json"), ["11", "11", "12", "13", "14", "24", "25", "26"].as_slice()),
+            (recorded!("creditmemos-list.json"), ["13", "14", "18", "24", "26", "24"].as_slice()),
+        ] {
+            let list: List<Document> = serde_json::from_str(text).unwrap();
+            let named: Vec<String> = list.items.unwrap().into_iter().map(|document| document.order_id.0).collect();
+            assert_eq!(named, orders);
+        }
+    }
+}
