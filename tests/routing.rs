@@ -571,3 +571,19 @@ async fn a_shipment_that_leaves_its_order_unchanged_is_heard_of_within_minutes_a
         }
     }
 }
+
+#[test]
+fn the_rules_in_the_example_of_a_configuration_can_be_used() {
+    let example = tillbridge::config::EXAMPLE;
+    let (before, from) = example.split_once("# [store.magento.routing]\n").unwrap();
+    let (rules, after) = from.split_once("# ]\n").unwrap();
+    let rules: String = rules.lines().map(|line| format!("{}\n", line.strip_prefix("# ").unwrap())).collect();
+    let text = format!("{before}[store.magento.routing]\n{rules}]\n{after}");
+    let config = tillbridge::config::Config::parse(&text, std::path::Path::new("/shop/config.toml")).unwrap();
+    let routing = config.store.magento.unwrap().routing.unwrap();
+    assert_eq!((routing.otherwise, routing.rules.len()), (tillbridge::central::Whose::Elsewhere, 3));
+    // A complaint names file, key and rule.
+    let senseless = text.replace("pickup_location = [\"shop1\"], ", "");
+    let message = tillbridge::config::Config::parse(&senseless, std::path::Path::new("/shop/config.toml")).unwrap_err();
+    assert!(message.to_string().contains("store.magento.routing.rules: rule 1: it has no condition"), "{message}");
+}
