@@ -14,6 +14,7 @@ use rustls_pki_types::pem::PemObject;
 use serde::de::DeserializeOwned;
 
 use super::authorize::Authorization;
+use super::exchange::Masks;
 use super::failure;
 use super::settings::{SettingsError, StoreSettings};
 use crate::domain::retry::FailureClass;
@@ -46,6 +47,7 @@ pub(crate) struct Client {
     host: String,
     authorization: Authorization,
     explain: Explain,
+    masks: Masks,
 }
 
 /// One request.
@@ -119,12 +121,16 @@ impl Client {
     ) -> Result<Self, SettingsError> {
         let url = Url::parse(&settings.url)
             .map_err(|why| SettingsError::Senseless { key: "url", complaint: why.to_string() })?;
+        let mut masks = Masks::default();
+        let configured = settings.token.iter().chain(&settings.proxy).cloned();
+        authorization.secrets().into_iter().chain(configured).for_each(|secret| masks.hide(&secret));
         Ok(Self {
             http: http_client(settings, &url)?,
             base: settings.url.trim_end_matches('/').to_owned(),
             host: url.host_str().unwrap_or_default().to_owned(),
             authorization,
             explain,
+            masks,
         })
     }
 
@@ -138,6 +144,17 @@ impl Client {
     /// # Errors
     /// When there was no whole answer.
     pub(crate) async fn send(&self, call: &Call) -> Result<Reply, StoreError> {
+        self.send_once(call).await.map_err(|error| self.kept(error, call, None))
+    }
+
+    /// The failure, with what went over the line.
+    fn kept(&self, mut error: StoreError, call: &Call, reply: Option<&Reply>) -> StoreError {
+        let (status, body) = reply.map_or((None, [].as_slice()), |reply| (Some(reply.status), &reply.body));
+        error.exchange.get_or_insert_with(|| Box::new(self.masks.seen(call, status, body)));
+        error
+    }
+
+    async fn send_once(&self, call: &Call) -> Result<Reply, StoreError> {
         let address = format!("{}{}", self.base, call.path);
         let url = Url::parse(&address).map_err(|why| {
             StoreError::new(FailureClass::Bug, format!("{}: {address} is no address ({why})", call.doing))
@@ -184,12 +201,14 @@ impl Client {
         if !reply.is_success() || reply.is_web_page() {
             return Err(self.refusal(call, reply));
         }
-        serde_json::from_slice(&reply.body).map_err(|why| failure::of_an_odd_answer(call, &self.host, reply, why))
+        let odd = |why| failure::of_an_odd_answer(call, &self.host, reply, why);
+        serde_json::from_slice(&reply.body).map_err(|why| self.kept(odd(why), call, Some(reply)))
     }
 
     /// The failure that an answer stands for.
     pub(crate) fn refusal(&self, call: &Call, reply: &Reply) -> StoreError {
-        failure::of_answer(call, &self.host, reply, &(self.explain)(reply.status, &reply.body))
+        let refusal = failure::of_answer(call, &self.host, reply, &(self.explain)(reply.status, &reply.body));
+        self.kept(refusal, call, Some(reply))
     }
 }
 
