@@ -21,6 +21,7 @@ pub mod conditions;
 pub mod corrections;
 pub mod declarations;
 pub mod duplicates;
+pub mod exchanges;
 pub mod explain;
 pub mod exports;
 pub mod fates;
@@ -34,6 +35,8 @@ pub mod order_lists;
 pub mod order_tasks;
 pub mod orders;
 pub mod outbox;
+pub mod outbox_list;
+pub mod outbox_trouble;
 pub mod outlook;
 pub mod passed_over;
 pub mod plans;
@@ -340,6 +343,10 @@ pub mod facts {
     pub const STORE_SHOWN: &str = "store-shown";
     /// How the store keeps its books.
     pub const STORE_MODEL: &str = "store-model";
+    /// What was learned of the store's limits; its meaning is the adapter's own.
+    pub const STORE_LEARNED: &str = "store-learned";
+    /// A hash of the settings of the store of which it was learned.
+    pub const STORE_LEARNED_OF: &str = "store-learned-of";
     /// Bumped by `check --accept-folders`.
     pub const ACCEPT_FOLDERS: &str = "accept-folders";
 }

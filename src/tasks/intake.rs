@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
 use tokio::sync::Mutex;
 
 use super::{Next, Reconciler, Shop, Work, chain};
@@ -51,9 +50,6 @@ impl Intake {
     /// When the feed could not be read to its end, or not be noted. What was noted stays noted.
     pub async fn pull(&self) -> Result<Recorded, PullError> {
         let mut failures = self.failures.lock().await;
-        if let Some(wait) = self.shop.store_rests() {
-            return Err(left_alone(wait).into());
-        }
         let pulled = self.pull_pages().await;
         match &pulled {
             Ok(recorded) => {
@@ -135,15 +131,6 @@ impl Intake {
     }
 }
 
-/// The store asked for a pause that is not over.
-fn left_alone(wait: std::time::Duration) -> StoreError {
-    let what = format!("reading orders: the web store asked to be left alone for {} s more", wait.as_secs());
-    StoreError {
-        retry_after: SignedDuration::try_from(wait).ok(),
-        ..StoreError::new(retry::FailureClass::Transient, what)
-    }
-}
-
 /// Its name where the ledger fails it.
 const WHAT: &str = "intake of orders";
 
@@ -157,7 +144,7 @@ impl Reconciler for Intake {
         if self.shop.is_paused() {
             return Next(self.shop.epos.pace().sweep_idle);
         }
-        if let Some(wait) = self.shop.store_rests() {
+        if let Some(wait) = self.shop.store_rests(Work::Read) {
             return Next(wait);
         }
         match self.pull().await {

@@ -393,6 +393,8 @@ fn config(folder: &Path, server: &StoreServer, kind: &str) -> Config {
         ca_file = "ca.pem"
         [orders]
         since = "2000-01-01T00:00:00Z"
+        [stock]
+        spread_after_outage = "0s"
         "#,
         server.url, server.token
     );
