@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -164,6 +165,14 @@ pub struct Ledger {
     reader: Mutex<Connection>,
     _lock: Option<File>,
     is_scratch: bool,
+    transactions: Transactions,
+}
+
+/// How often the ledger was asked and changed since it was opened.
+#[derive(Debug, Default)]
+struct Transactions {
+    reads: AtomicU64,
+    writes: AtomicU64,
 }
 
 impl Ledger {
@@ -225,7 +234,7 @@ impl Ledger {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = schema::connect(&folder.join(FILE_NAME), flags)?;
         let (folder, writer, reader) = (folder.to_owned(), Mutex::new(writer), Mutex::new(reader));
-        Ok(Self { folder, writer, reader, _lock: lock, is_scratch: false })
+        Ok(Self { folder, writer, reader, _lock: lock, is_scratch: false, transactions: Transactions::default() })
     }
 
     /// The agent's folder.
@@ -248,6 +257,7 @@ impl Ledger {
         doing: &'static str,
         body: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
+        self.transactions.writes.fetch_add(1, Ordering::Relaxed);
         let mut connection = hold(&self.writer);
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).doing(doing)?;
         let value = body(&tx)?;
@@ -257,6 +267,7 @@ impl Ledger {
 
     /// One consistent read, never waiting for a writer.
     pub(crate) fn read<T>(&self, doing: &'static str, body: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.transactions.reads.fetch_add(1, Ordering::Relaxed);
         let mut connection = hold(&self.reader);
         let tx = connection.transaction().doing(doing)?;
         body(&tx)
@@ -296,6 +307,11 @@ impl Ledger {
         hold(&self.writer)
             .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
             .doing("be limited in size")
+    }
+
+    /// Reads and writes since it was opened, in transactions: what an activation costs the disk.
+    pub fn transactions(&self) -> (u64, u64) {
+        (self.transactions.reads.load(Ordering::Relaxed), self.transactions.writes.load(Ordering::Relaxed))
     }
 
     /// Size of the ledger's files, bytes.

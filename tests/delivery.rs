@@ -9,11 +9,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shop::TestShop;
+use tillbridge::agent::recall_learned;
 use tillbridge::demo::faults::{Count, Fault};
 use tillbridge::demo::magento::{Mode, ProductKind};
 use tillbridge::domain::{OrderState, Quantity};
 use tillbridge::ledger::outbox_trouble::MOST_TRIES;
-use tillbridge::tasks::Reconciler;
+use tillbridge::ports::*;
+use tillbridge::tasks::delivery::Delivery;
+use tillbridge::tasks::intake::Intake;
+use tillbridge::tasks::orders::Orders;
+use tillbridge::tasks::{Reconciler, Shop};
 
 const SOURCE_ITEMS: &str = "POST /V1/inventory/source-items";
 const NOTE: &str = "POST /V1/orders/{}/comments";
@@ -377,4 +382,113 @@ async fn after_a_long_outage_orders_go_on_at_once_and_stock_waits_its_share() {
     shop.pass_time(3000);
     shop.deliver().await;
     assert_eq!((shop.due(), shop.sellable("1001"), shop.sellable("1004")), (0, 9.into(), 46.into()));
+}
+
+// -------------------------------------------------------------------------------------------------- what is kept of failures
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_request_is_kept_with_its_answer_counted_and_without_a_secret() {
+    let skus = names(2);
+    let mut shop = with_items(Mode::Msi, &skus).await;
+    shop.server.faults.set_for(SOURCE_ITEMS, Fault::Firewall, Count::UntilCleared);
+    sell_one_of_each(&mut shop, &skus, "sold.csv");
+    for _ in 0..3 {
+        shop.deliver().await;
+        shop.pass_time(600);
+    }
+    let kept = shop.ledger().failed_exchanges(10).unwrap();
+    let all: u64 = kept.iter().map(|failure| failure.times).sum();
+    assert_eq!(all, shop.server.faults.count(SOURCE_ITEMS), "{kept:?}");
+    assert!(kept.len() < 4 && kept[0].first_at < kept[0].last_at, "{kept:?}");
+    let failure = &kept[0];
+    assert_eq!((failure.class.as_str(), failure.exchange.status), ("permanent", Some(403)));
+    assert_eq!(failure.exchange.request, "POST /rest/V1/inventory/source-items");
+    assert!(
+        failure.exchange.sent.contains("ITEM-00") && failure.exchange.answered.contains("Request blocked"),
+        "{failure:?}"
+    );
+    let written = std::fs::read(shop.ledger().folder().join("ledger.db-wal")).unwrap();
+    let holds = |needle: &[u8]| written.windows(needle.len()).any(|part| part == needle);
+    assert!(holds(b"Request blocked") && !holds(tillbridge::demo::TOKEN.as_bytes()));
+}
+
+#[test]
+fn the_ledger_keeps_the_last_fifty_failures_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = tillbridge::ledger::Ledger::open(folder.path()).unwrap();
+    let at = |second: i64| jiff::Timestamp::from_second(1_800_000_000 + second).unwrap();
+    for second in 0..120 {
+        let mut error = StoreError::new(tillbridge::domain::retry::FailureClass::Bug, format!("failure {second}"));
+        error.exchange = Some(Box::new(Exchange {
+            request: "GET /".into(),
+            sent: String::new(),
+            status: None,
+            answered: String::new(),
+        }));
+        ledger.record_exchange(&error, at(second)).unwrap();
+        ledger.record_exchange(&error, at(second)).unwrap();
+    }
+    let kept = ledger.failed_exchanges(1000).unwrap();
+    assert_eq!((kept.len(), kept[0].what.as_str(), kept[0].times), (50, "failure 119", 2));
+}
+
+// ------------------------------------------------------------------------------------------------- what the store has taught
+
+/// A store that has taught something.
+struct Taught(Mutex<Vec<String>>);
+
+#[async_trait::async_trait]
+impl CentralStore for Taught {
+    async fn probe(&self) -> Result<StoreFacts, StoreError> {
+        Err(StoreError::new(tillbridge::domain::retry::FailureClass::Permanent, "not asked"))
+    }
+    async fn orders(&self, _cursor: Option<&FeedCursor>) -> Result<OrderPage, StoreError> {
+        Err(StoreError::new(tillbridge::domain::retry::FailureClass::Permanent, "not asked"))
+    }
+    async fn holdings(&self, _skus: &[tillbridge::domain::Sku]) -> Result<Vec<Holding>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn write_stock(&self, _batch: &StockBatch) -> Result<Vec<Written>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn acknowledge(&self, _acknowledgement: &Acknowledgement) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn batch_size(&self) -> usize {
+        1
+    }
+    fn learned(&self) -> Option<String> {
+        Some("at most 20".to_owned())
+    }
+    fn recall(&self, learned: &str) {
+        self.0.lock().unwrap().push(learned.to_owned());
+    }
+    async fn check(&self) -> Vec<CheckLine> {
+        Vec::new()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_taught_is_told_to_the_next_start_and_forgotten_with_other_settings() {
+    let shop = TestShop::in_business(Mode::Msi).await;
+    let taught = Arc::new(Taught(Mutex::default()));
+    let alive = shop.agent();
+    let settings = shop.config.tasks(shop.clock_now());
+    let tasks = Shop::new(
+        alive.shop.ledger.clone(),
+        Arc::new(shop.clock.clone()),
+        alive.epos.clone(),
+        taught.clone(),
+        settings,
+    );
+    let delivery = Delivery::new(tasks.clone(), Intake::new(tasks.clone()), Orders::new(tasks));
+    delivery.activate().await;
+    let said = || std::mem::take(&mut *taught.0.lock().unwrap());
+    recall_learned(shop.ledger(), &shop.config, taught.as_ref()).unwrap();
+    assert_eq!(said(), ["at most 20"]);
+    let mut other = shop.config.clone();
+    other.store.batch = 7;
+    recall_learned(shop.ledger(), &other, taught.as_ref()).unwrap();
+    recall_learned(shop.ledger(), &shop.config, taught.as_ref()).unwrap();
+    assert_eq!(said(), Vec::<String>::new());
 }

@@ -242,7 +242,7 @@ impl Delivery {
     /// Keeps what the store taught of its limits, for the next start.
     fn keep_learned(&self, state: &mut State) -> Result<(), LedgerError> {
         let learned = self.shop.store.learned();
-        if learned != state.learned {
+        if learned.is_some() && learned != state.learned {
             self.shop.ledger.set_fact(facts::STORE_LEARNED, learned.as_deref())?;
             state.learned = learned;
         }

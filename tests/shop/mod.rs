@@ -469,6 +469,7 @@ impl TestShop {
             marked: Default::default(),
         });
         let store = central::connect(&self.config.store).unwrap();
+        tillbridge::agent::recall_learned(&ledger, &self.config, store.as_ref()).unwrap();
         let settings = self.config.tasks(self.clock.now());
         let shop = Shop::new(ledger, Arc::new(self.clock.clone()), epos.clone(), store, settings);
         let (intake, orders) = (Intake::new(shop.clone()), Orders::new(shop.clone()));
