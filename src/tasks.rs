@@ -218,6 +218,10 @@ impl Shop {
         self.set_live(|live| {
             live.store_reachable_since.get_or_insert(now);
         });
+        if self.gates.came_back() {
+            self.wakes.intake.notify_one();
+            self.wakes.delivery.notify_one();
+        }
         self.conditions_about(&STORE_CODES, work.subject(), &[]);
     }
 

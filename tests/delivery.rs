@@ -14,6 +14,7 @@ use tillbridge::demo::faults::{Count, Fault};
 use tillbridge::demo::magento::{Mode, ProductKind};
 use tillbridge::domain::{OrderState, Quantity};
 use tillbridge::ledger::outbox_trouble::MOST_TRIES;
+use tillbridge::ledger::runs::Attempt;
 use tillbridge::ports::*;
 use tillbridge::tasks::delivery::Delivery;
 use tillbridge::tasks::intake::Intake;
@@ -430,6 +431,20 @@ fn the_ledger_keeps_the_last_fifty_failures_and_no_more() {
     }
     let kept = ledger.failed_exchanges(1000).unwrap();
     assert_eq!((kept.len(), kept[0].what.as_str(), kept[0].times), (50, "failure 119", 2));
+}
+
+#[test]
+fn runs_and_attempts_are_bounded_however_long_the_agent_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = tillbridge::ledger::Ledger::scratch(folder.path()).unwrap();
+    let at = jiff::Timestamp::from_second(1_800_000_000).unwrap();
+    for number in 0..5_020 {
+        let (kind, outcome) = ("stock".to_owned(), "done".to_owned());
+        ledger.record_attempt(&Attempt { at, kind, items: number, outcome, detail: None, millis: 1 }).unwrap();
+        ledger.record_run("delivery", at, at, "done", &serde_json::Value::Null, None).unwrap();
+    }
+    let attempts = ledger.attempts(10_000).unwrap();
+    assert_eq!((attempts.len(), attempts[0].items, ledger.runs(10_000).unwrap().len()), (5_000, 5_019, 5_000));
 }
 
 // ------------------------------------------------------------------------------------------------- what the store has taught

@@ -276,7 +276,8 @@ impl Delivery {
         // After a failure the store may have become another one (an upgrade, MSI switched): ask again.
         state.facts = None;
         state.failures = state.failures.saturating_add(1);
-        retry::pause(state.failures, error.class, error.retry_after, fastrand::f64()).unsigned_abs()
+        let pause = retry::pause(state.failures, error.class, error.retry_after, fastrand::f64());
+        self.shop.store_rests(work).unwrap_or(pause.unsigned_abs())
     }
 }
 

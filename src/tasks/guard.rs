@@ -62,6 +62,8 @@ struct Inside {
     write: Breaker,
     note: Breaker,
     spread_until: Option<Timestamp>,
+    /// Nobody has been told yet that it is back.
+    came_back: bool,
 }
 
 impl Inside {
@@ -112,7 +114,14 @@ impl Gates {
             let wait = self.spread.mul_f64(fastrand::f64());
             inside.spread_until = Some(now.saturating_add(wait).unwrap_or(now));
         }
-        outage.or(own).is_some()
+        let came_back = outage.or(own).is_some();
+        inside.came_back |= came_back;
+        came_back
+    }
+
+    /// Has the store come back since this was last asked?
+    pub(super) fn came_back(&self) -> bool {
+        std::mem::take(&mut self.hold().came_back)
     }
 
     /// How a request failed. `tells`: nothing in it can be at fault, so that its failure says that the store is not well.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use super::{Next, Reconciler, Shop, Work, chain};
+use super::{Next, Reconciler, Shop, Work, chain, guard};
 use crate::domain::retry;
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::orders::Recorded;
@@ -63,7 +63,7 @@ impl Intake {
                 }
             }
             Err(PullError::Store(error)) => {
-                *failures = failures.saturating_add(1);
+                *failures = failures.saturating_add(u32::from(!guard::was_left_alone(error)));
                 self.shop.store_failed(Work::Read, error);
             }
             Err(PullError::Ledger(_)) => {}
@@ -154,6 +154,9 @@ impl Reconciler for Intake {
             }
             Err(PullError::Ledger(error)) => self.shop.ledger_failed(WHAT, &error),
             Err(PullError::Store(error)) => {
+                if let Some(wait) = self.shop.store_rests(Work::Read) {
+                    return Next(wait);
+                }
                 tracing::warn!(error = chain(&error), "the web store's orders could not be read");
                 let failures = *self.failures.lock().await;
                 let pause = retry::pause(failures.max(1), error.class, error.retry_after, fastrand::f64());

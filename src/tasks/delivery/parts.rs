@@ -31,7 +31,7 @@ impl Delivery {
         while let Some((part, vouches)) = search.next_part() {
             let answer = self.batch(&part, model, is_fresh, figures).await;
             is_fresh = false;
-            let (work, error) = match answer {
+            let error = match answer {
                 Ok(()) => {
                     for (item, why) in search.taken(vouches) {
                         culprits += 1;
@@ -39,7 +39,7 @@ impl Delivery {
                     }
                     continue;
                 }
-                Err(Stopped::Items(work, error)) if may_be_for_the_content(&error) => (work, error),
+                Err(Stopped::Items(_, error)) if may_be_for_the_content(&error) => error,
                 Err(stopped) => return self.give_back(part, &mut search, stopped),
             };
             failed = true;
@@ -53,7 +53,7 @@ impl Delivery {
                     culprits += 1;
                     self.set_apart(item, &why, true, figures)?;
                 }
-                Step::Store(left, why) => return self.blame_the_store(&left, work, why, state),
+                Step::Store(left, why) => return self.blame_the_store(&left, why, state),
             }
         }
         for (item, why) in search.unproved() {
@@ -82,17 +82,11 @@ impl Delivery {
         Err(stopped)
     }
 
-    fn blame_the_store(
-        &self,
-        left: &[DueSku],
-        work: Work,
-        error: StoreError,
-        state: &mut State,
-    ) -> Result<(), Stopped> {
+    fn blame_the_store(&self, left: &[DueSku], error: StoreError, state: &mut State) -> Result<(), Stopped> {
         // Should it be the first and the last item of all, after all: other ones are tried next time.
         state.halvings = state.halvings.saturating_add(1);
         self.shop.leave_store_alone(Work::Write, &error);
-        let stopped = Stopped::Store(work, error);
+        let stopped = Stopped::Store(Work::Write, error);
         self.postpone(left, &stopped)?;
         Err(stopped)
     }
