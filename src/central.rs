@@ -6,6 +6,7 @@
 
 mod authorize;
 mod client;
+mod exchange;
 mod failure;
 pub mod kept;
 mod magento;

@@ -3,6 +3,8 @@
 //! Promises: what is secret in it is marked sensitive and goes into one header of the request and nowhere else; what
 //! has to be new for every sending is.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
@@ -49,6 +51,21 @@ impl Authorization {
         Ok(Self::Header(name, sensitive(value).ok_or_else(unusable)?))
     }
 
+    /// What goes over the line in clear and must not stand in any record of a request.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        match self {
+            Self::Header(_, value) => {
+                let text = value.to_str().unwrap_or_default();
+                match text.split_once(' ') {
+                    Some(("Bearer", token)) => vec![Secret::new(token)],
+                    Some(("Basic", pair)) => of_pair(pair),
+                    Some(_) | None => vec![Secret::new(text)],
+                }
+            }
+            Self::OAuth(signer) => signer.secrets(),
+        }
+    }
+
     /// The header for this request. Called anew for every sending; none if no header could hold it, which no signature
     /// is.
     pub(crate) fn header_for(&self, method: &Method, url: &Url) -> Option<(HeaderName, HeaderValue)> {
@@ -81,6 +98,12 @@ impl Authorization {
             Self::OAuth(signer) => signer.learn(date),
         }
     }
+}
+
+/// `Basic` is name and password, joined and written in another alphabet (RFC 7617).
+fn of_pair(pair: &str) -> Vec<Secret> {
+    let plain = STANDARD.decode(pair).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    std::iter::once(pair).chain(plain.split(':')).map(Secret::new).collect()
 }
 
 fn sensitive(value: &str) -> Option<HeaderValue> {

@@ -84,6 +84,11 @@ impl Signer {
         STANDARD.encode(self.mac.clone().chain_update(text.as_bytes()).finalize().into_bytes())
     }
 
+    /// What of it goes over the line in clear.
+    pub(crate) fn secrets(&self) -> Vec<super::Secret> {
+        vec![super::Secret::new(&self.consumer_key), self.token.clone()]
+    }
+
     /// By how many seconds this PC's clock is ahead of the store's, as far as that matters.
     pub(crate) fn ahead(&self) -> i64 {
         self.ahead.load(Ordering::Relaxed)
