@@ -8,10 +8,13 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Doing, Ledger, LedgerError, Result, at_column, declarations, facts, micros, outbox, set_fact_in};
+use super::acknowledgements::News;
+use super::{
+    Doing, Ledger, LedgerError, Result, acknowledgements, at_column, declarations, facts, micros, outbox, set_fact_in,
+};
 use crate::domain::order::{OrderEvent, Standing};
 use crate::domain::{OrderId, OrderState, Quantity, WebOrder};
-use crate::ports::{FeedCursor, hex};
+use crate::ports::{FeedCursor, Stage, hex};
 
 /// The name under which the agent itself stands in the history.
 pub const AGENT: &str = "agent";
@@ -160,7 +163,11 @@ impl Ledger {
                 [&id.0],
             )
             .doing("note an order that cannot be written")?;
-            move_order(tx, id, OrderEvent::Unwritable, Some(why), AGENT, now)
+            move_order(tx, id, OrderEvent::Unwritable, Some(why), AGENT, now)?;
+            let copies = "SELECT copies FROM web_order WHERE id = ?1";
+            let copies: u32 = tx.query_row(copies, [&id.0], |row| row.get(0)).doing("count an order's files")?;
+            let news = News { order: id, copy: copies + 1, stage: Stage::Failed, reference: why, at: now };
+            acknowledgements::enqueue(tx, &news, now)
         })
     }
 
