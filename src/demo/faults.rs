@@ -4,7 +4,9 @@
 //! answers nothing at all: new connections are closed before TLS, open ones in the middle of the request.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::http::LARGEST_BODY;
 use super::line::Line;
 
 /// Something that goes wrong.
@@ -40,6 +43,9 @@ pub enum Fault {
     AnswerLost,
     /// Carried out after a pause.
     Latency(Duration),
+    /// The answer never arrives, and the request is carried out only when [`Faults::carry_out_late`] says so: long after
+    /// the client gave up (observed with a frozen database).
+    Late,
 }
 
 /// How long a fault lasts.
@@ -58,11 +64,24 @@ struct Rule {
     only: Option<String>,
 }
 
-#[derive(Debug, Default)]
+/// Something that is done just before a request is carried out, once: by its route.
+type Between = (String, Box<dyn FnOnce() + Send>);
+/// A request that is carried out later.
+type Delayed = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+#[derive(Default)]
 struct Inside {
     rules: Vec<Rule>,
     seen: BTreeMap<String, u64>,
     lines: BTreeMap<SocketAddr, Line>,
+    between: Vec<Between>,
+    late: Vec<Delayed>,
+}
+
+impl std::fmt::Debug for Inside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inside").field("rules", &self.rules).field("seen", &self.seen).finish_non_exhaustive()
+    }
 }
 
 /// The switch. Clones switch the same line.
@@ -78,6 +97,26 @@ impl Faults {
     /// Switches a fault on for requests whose `METHOD /path/{}` (see [`route_of`]) contains `only`.
     pub fn set_for(&self, only: &str, fault: Fault, count: Count) {
         self.add(Rule { fault, count, only: Some(only.to_owned()) });
+    }
+
+    /// Does something once, exactly between two requests: before the next one whose route contains `only` is carried out.
+    pub fn before(&self, only: &str, happens: impl FnOnce() + Send + 'static) {
+        self.with(|inside| inside.between.push((only.to_owned(), Box::new(happens))));
+    }
+
+    /// Is everything done that [`Faults::before`] was told?
+    pub fn all_happened(&self) -> bool {
+        self.with(|inside| inside.between.is_empty())
+    }
+
+    /// Carries out what came [`Fault::Late`], in the order in which it came. Returns how many requests that were.
+    pub async fn carry_out_late(&self) -> usize {
+        let late = self.with(|inside| std::mem::take(&mut inside.late));
+        let count = late.len();
+        for request in late {
+            request.await;
+        }
+        count
     }
 
     /// Switches all faults off.
@@ -116,6 +155,14 @@ impl Faults {
     /// A connection ended.
     pub(crate) fn forget_line(&self, peer: SocketAddr) {
         self.with(|inside| inside.lines.remove(&peer));
+    }
+
+    /// What is to happen just before a request of this route, the first that was told.
+    fn happening_before(&self, route: &str) -> Option<Between> {
+        self.with(|inside| {
+            let at = inside.between.iter().position(|(only, _)| route.contains(only))?;
+            Some(inside.between.remove(at))
+        })
     }
 
     fn line_of(&self, request: &Request) -> Option<Line> {
@@ -204,6 +251,9 @@ async fn befall(State(faults): State<Faults>, request: Request, next: Next) -> R
     if let Some(pause) = pause {
         tokio::time::sleep(pause).await;
     }
+    if let Some((_, happens)) = faults.happening_before(&route) {
+        happens();
+    }
     let cut = |then: fn(&Line)| {
         if let Some(line) = &line {
             then(line);
@@ -219,6 +269,15 @@ async fn befall(State(faults): State<Faults>, request: Request, next: Next) -> R
             let lost = next.run(request).await;
             cut(Line::die);
             lost
+        }
+        Some(Fault::Late) => {
+            // Its body has to be read while the line is up.
+            let (head, body) = request.into_parts();
+            let body = axum::body::to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
+            let later = next.run(Request::from_parts(head, Body::from(body)));
+            faults.with(|inside| inside.late.push(Box::pin(later)));
+            cut(Line::die);
+            StatusCode::BAD_GATEWAY.into_response()
         }
         Some(Fault::CutBody) => {
             let whole = next.run(request).await;

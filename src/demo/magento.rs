@@ -3,10 +3,11 @@
 //! Promises: the numbers move as they were observed to move on Magento Open Source 2.4.7-p6, with inventory modules
 //! (MSI) on and off: placing, cancelling, shipping, invoicing and refunding do to sources, reservations and the old
 //! stock quantity what the tables in the tests say. Does not promise the rest of Magento: no carts, no tax rules, no
-//! indexers, no queue consumers; where a real one lags, this one is up to date at once.
+//! indexers; where a real one lags, this one is up to date at once, unless [`MagentoBooks::freeze_salable`] says otherwise.
 //!
 //! The books are pure (no I/O; time comes from the clock they were given); [`rest`] puts them behind HTTP.
 
+mod habits;
 mod life;
 mod order;
 mod refund;
@@ -32,6 +33,7 @@ use crate::domain::Quantity;
 use crate::domain::order::Customer;
 use crate::ports::Clock;
 
+pub use habits::{CommentStatus, RESERVATION_MODULE, Reserving, ShopHabits};
 pub use life::ShipLine;
 pub use order::{Comment, Order, Placed, Row, State};
 pub use refund::{Creditmemo, Refund};
@@ -183,8 +185,9 @@ pub struct MagentoBooks {
     journal: Vec<Happening>,
     /// Most items in one array, when the shop has its input limit on (off by default).
     pub input_limit: Option<usize>,
-    /// Refuse comments that carry a status foreign to the order's state, as 2.4.7 does.
-    pub strict_comment_status: bool,
+    /// How this shop differs from a plain one.
+    pub habits: ShopHabits,
+    index: habits::Index,
 }
 
 impl std::fmt::Debug for MagentoBooks {
@@ -213,7 +216,8 @@ impl MagentoBooks {
             next_comment: 1,
             journal: Vec::new(),
             input_limit: None,
-            strict_comment_status: true,
+            habits: ShopHabits::default(),
+            index: habits::Index::default(),
         }
     }
 

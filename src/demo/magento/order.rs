@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{MagentoBooks, Mode, Product, ProductKind, Refusal, What, key};
+use super::{MagentoBooks, Product, ProductKind, Refusal, What, key};
 use crate::domain::Quantity;
 use crate::domain::order::Customer;
 
@@ -146,7 +146,7 @@ pub struct Order {
     pub increment_id: String,
     /// State.
     pub state: State,
-    /// Status; the state's own unless a comment set another.
+    /// Status; the state's own unless a comment set another, and empty where Magento has none (NULL).
     pub status: String,
     /// State before it was put on hold.
     pub before_hold: Option<State>,
@@ -271,15 +271,16 @@ impl MagentoBooks {
 
     fn take_for(&mut self, order: &Order) {
         for (sku, units) in moved(&order.rows) {
-            match self.mode {
-                Mode::Msi => self.reserve(&sku, -units, order.id),
-                Mode::Legacy => self.shift_legacy(&sku, -units),
-            }
+            self.promise(&sku, units, order.id);
             self.note(&sku, units, What::Placed(order.id));
         }
     }
 
     fn refuse_more_than_salable(&mut self, rows: &[Row]) -> Result<(), Refusal> {
+        if let Some((sku, units)) = moved(rows).into_iter().find(|(sku, _)| self.is_in_gap(sku)) {
+            self.note(&sku, units, What::TurnedAway);
+            return Err(Refusal::new(400, "Product that you are trying to add is not available."));
+        }
         let short = moved(rows).into_iter().find(|(sku, units)| *units > self.salable(sku));
         let Some((sku, units)) = short else { return Ok(()) };
         self.note(&sku, units, What::TurnedAway);

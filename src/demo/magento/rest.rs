@@ -57,7 +57,7 @@ pub(super) fn answer(books: &mut MagentoBooks, token: &str, request: &Request) -
         _ => return no_route(),
     };
     let Some((right, carry_out)) = find(books.mode, &request.method, route) else { return no_route() };
-    if request.bearer() != Some(token) {
+    if request.bearer() != Some(token) || books.habits.lacking_rights.contains(right) {
         let text = "The consumer isn't authorized to access %resources.";
         return refuse(&Refusal::with(401, text, json!({"resources": right})));
     }
@@ -112,7 +112,8 @@ fn modules(books: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
     let inventory =
         ["Magento_Inventory", "Magento_InventoryApi", "Magento_InventorySales", "Magento_InventoryReservations"];
     let extra = if books.mode == Mode::Msi { inventory.as_slice() } else { &[] };
-    Ok(json!([always.as_slice(), extra].concat()))
+    let own = books.habits.modules.iter().map(String::as_str);
+    Ok(always.into_iter().chain(extra.iter().copied()).chain(own).collect())
 }
 
 fn websites(_: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
