@@ -17,8 +17,8 @@ use tillbridge::ledger::plans::Plan;
 use tillbridge::ledger::stock::RowWriter;
 use tillbridge::ledger::{Ledger, LedgerError};
 use tillbridge::ports::{
-    Duplicates, ExportRow, FeedCursor, Marks, OrderFile, Purpose, ReadSummary, Says, SettledExport, SpooledExport, Stage,
-    WrittenOrder,
+    Duplicates, ExportRow, FeedCursor, Marks, OrderFile, Purpose, ReadSummary, Says, SettledExport, SpooledExport,
+    Stage, WrittenOrder,
 };
 
 struct Kept {

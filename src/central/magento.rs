@@ -6,16 +6,23 @@
 //! Does not promise a compare-and-set: Magento has none, so a write can overtake a shipment (MSI) or a placement
 //! (without MSI). Whoever writes reads those last, and reads again afterwards.
 
+mod catalogue;
 mod check;
 mod feed;
+mod learned;
 mod note;
 mod order;
 mod query;
+mod reservations;
+mod salable;
+mod ship;
 mod stock;
 #[cfg(test)]
 mod tests;
 mod wire;
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
@@ -26,13 +33,13 @@ use self::order::Policy;
 use self::query::Search;
 use self::wire::{List, Said};
 use super::client::{Call, Client, Explained, Reply};
-use super::settings::{LARGEST_PAGE, MagentoSettings, Mode, StoreSettings};
-use crate::domain::Sku;
+use super::settings::{LARGEST_PAGE, MagentoSettings, Mode, Reservations, Statuses, StoreSettings};
 use crate::domain::reconcile::StockModel;
 use crate::domain::retry::FailureClass;
+use crate::domain::{Quantity, Sku};
 use crate::ports::{
-    Acknowledgement, CentralStore, CheckLine, FeedCursor, Holding, OrderPage, StockBatch, StoreError, StoreFacts,
-    Written,
+    Acknowledgement, CentralStore, CheckLine, FeedCursor, Holding, OrderPage, Shortcoming, StockBatch, StoreError,
+    StoreFacts, Written,
 };
 
 /// Where staff turn on what Magento switches off since 2.4.4 (observed: without it every token is refused).
@@ -70,13 +77,23 @@ pub(super) struct Magento {
     most_items: AtomicUsize,
     /// Did it refuse to tell which products there are?
     catalogue_refused: AtomicBool,
+    /// Which order statuses to set.
+    statuses: Statuses,
+    ship_when_taken: bool,
+    reservations: Reservations,
+    /// What became of order statuses of ours.
+    status_fates: Mutex<BTreeMap<String, learned::StatusFate>>,
+    looked_up: Mutex<catalogue::LookedUp>,
+    /// Whose salable figures can be compared; none: not found out yet.
+    scope: Mutex<Option<salable::Scope>>,
 }
 
 impl Magento {
     /// A store behind this client.
     pub(super) fn new(client: Client, settings: &StoreSettings) -> Self {
         let own = settings.magento.clone().unwrap_or_default();
-        let MagentoSettings { source, mode, store_view, export_states, offline_payments, overlap, acknowledge } = own;
+        let MagentoSettings { source, mode, store_view, export_states, offline_payments, overlap, .. } = own;
+        let MagentoSettings { acknowledge, statuses, ship_when_taken, reservations, .. } = own;
         Self {
             client,
             source,
@@ -91,6 +108,12 @@ impl Magento {
             most_rows: AtomicUsize::new(LARGEST_PAGE),
             most_items: AtomicUsize::new(usize::MAX),
             catalogue_refused: AtomicBool::new(false),
+            statuses,
+            ship_when_taken,
+            reservations,
+            status_fates: Mutex::default(),
+            looked_up: Mutex::default(),
+            scope: Mutex::default(),
         }
     }
 
@@ -184,12 +207,15 @@ const CATALOGUE_REFUSED: &str =
 impl CentralStore for Magento {
     async fn probe(&self) -> Result<StoreFacts, StoreError> {
         self.catalogue_refused.store(false, Ordering::Relaxed);
+        self.forget_scope();
         let (keeping, clock) = self.find_keeping().await?;
-        let model = match keeping {
-            Keeping::BySource => StockModel::PhysicalPlusReservations,
-            Keeping::PerProduct => StockModel::DeductAtPlacement,
-        };
-        Ok(StoreFacts { model, clock, shown: self.shown(keeping) })
+        let takes_early = keeping == Keeping::PerProduct || self.takes_before_shipment().await?;
+        let model = if takes_early { StockModel::DeductAtPlacement } else { StockModel::PhysicalPlusReservations };
+        let mut shown = self.shown(keeping);
+        if keeping == Keeping::BySource && takes_early {
+            shown.push_str(", without reservations");
+        }
+        Ok(StoreFacts { model, clock, shown })
     }
 
     async fn orders(&self, cursor: Option<&FeedCursor>) -> Result<OrderPage, StoreError> {
@@ -208,11 +234,27 @@ impl CentralStore for Magento {
     }
 
     async fn acknowledge(&self, acknowledgement: &Acknowledgement) -> Result<(), StoreError> {
-        if self.acknowledge { self.note_in_order(acknowledgement).await } else { Ok(()) }
+        self.tell(acknowledgement).await
     }
 
     fn batch_size(&self) -> usize {
         self.batch.min(self.most_items.load(Ordering::Relaxed)).max(1)
+    }
+
+    fn learned(&self) -> Option<String> {
+        self.what_was_learned()
+    }
+
+    fn recall(&self, learned: &str) {
+        self.take_up(learned);
+    }
+
+    async fn sellable(&self, skus: &[Sku]) -> Result<Vec<(Sku, Quantity)>, StoreError> {
+        self.salable_of(skus).await
+    }
+
+    fn shortcomings(&self) -> Vec<Shortcoming> {
+        self.fallen_short()
     }
 
     async fn check(&self) -> Vec<CheckLine> {

@@ -12,7 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::acknowledgements::News;
 use super::orders::{AGENT, move_order};
-use super::{Doing, Ledger, LedgerError, Result, acknowledgements, at_column, corrections, declarations, micros, older};
+use super::{
+    Doing, Ledger, LedgerError, Result, acknowledgements, at_column, corrections, declarations, micros, older,
+};
 use crate::domain::OrderId;
 use crate::domain::gate::PublishedOrder;
 use crate::domain::order::OrderEvent;
@@ -259,13 +261,7 @@ pub(super) fn move_if_it_fits(
 }
 
 /// [`move_if_it_fits`], and whether it moved.
-fn moved_if_it_fits(
-    tx: &Transaction<'_>,
-    id: &OrderId,
-    event: OrderEvent,
-    why: &str,
-    now: Timestamp,
-) -> Result<bool> {
+fn moved_if_it_fits(tx: &Transaction<'_>, id: &OrderId, event: OrderEvent, why: &str, now: Timestamp) -> Result<bool> {
     match move_order(tx, id, event, Some(why), AGENT, now) {
         Ok(()) => Ok(true),
         Err(LedgerError::NotPossible(_)) => Ok(false),

@@ -66,8 +66,24 @@ pub trait CentralStore: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// What works less well than it was asked to: noticed while working, for people. Empty when all is well.
+    fn shortcomings(&self) -> Vec<Shortcoming> {
+        Vec::new()
+    }
+
     /// Tries everything that the agent will need, one line each.
     async fn check(&self) -> Vec<CheckLine>;
+}
+
+/// Something that works less well than it was asked to, and nothing stops for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortcoming {
+    /// What it is about, the same while it lasts (`status sent_to_epos`).
+    pub about: String,
+    /// What was found.
+    pub text: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// What kind of store it is.

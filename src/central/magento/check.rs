@@ -46,6 +46,8 @@ impl Magento {
         for (what, call) in self.writes(keeping) {
             lines.push(self.may_write(what, &call).await);
         }
+        lines.extend(self.check_reservations(keeping).await);
+        lines.extend(self.check_statuses());
         lines
     }
 
@@ -62,6 +64,10 @@ impl Magento {
                 self.get("looking up products", &format!("/products?{}", one("items[sku],total_count"))),
             ),
         ];
+        if self.ship_when_taken {
+            let route = format!("/shipments?{}", one("items[entity_id],total_count"));
+            calls.push(("read shipments", self.get("reading shipments", &route)));
+        }
         if keeping == Keeping::BySource {
             let route = format!("/inventory/sources/{}", encoded(&self.source));
             calls.insert(0, ("the shop's source", self.get("looking up the source", &route)));
@@ -81,7 +87,11 @@ impl Magento {
             }
         };
         let mut calls = vec![("the right to write stock", stock)];
-        if self.acknowledge {
+        if self.ship_when_taken {
+            let call = self.write(Method::POST, "shipping an order", "/order/0/ship", &json!({}));
+            calls.push(("the right to ship orders", call));
+        }
+        if self.acknowledge || self.statuses.set().next().is_some() {
             let body = json!({ "statusHistory": { "comment": "check" } });
             let call = self.write(Method::POST, "writing a comment", "/orders/0/comments", &body);
             calls.push(("the right to comment on orders", call));

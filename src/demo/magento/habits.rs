@@ -136,12 +136,7 @@ impl MagentoBooks {
     }
 
     /// The status that an order gets by a comment with this one.
-    pub(crate) fn status_by_comment(
-        &self,
-        state: State,
-        present: &str,
-        sent: Option<&str>,
-    ) -> Result<String, Refusal> {
+    pub(crate) fn status_by_comment(&self, state: State, present: &str, sent: Option<&str>) -> Result<String, Refusal> {
         let belongs = |status: &str| {
             let own = |(of, known): &(State, String)| *of == state && known == status;
             status == state.status() || self.habits.statuses.iter().any(own)
