@@ -16,6 +16,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, Trans
 
 pub mod acknowledgements;
 pub mod admission;
+mod audit;
 pub mod compare;
 pub mod conditions;
 pub mod corrections;

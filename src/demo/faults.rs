@@ -75,6 +75,7 @@ struct Inside {
     seen: BTreeMap<String, u64>,
     lines: BTreeMap<SocketAddr, Line>,
     between: Vec<Between>,
+    after_each: Option<Arc<dyn Fn() + Send + Sync>>,
     late: Vec<Delayed>,
 }
 
@@ -102,6 +103,11 @@ impl Faults {
     /// Does something once, exactly between two requests: before the next one whose route contains `only` is carried out.
     pub fn before(&self, only: &str, happens: impl FnOnce() + Send + 'static) {
         self.with(|inside| inside.between.push((only.to_owned(), Box::new(happens))));
+    }
+
+    /// Looks after every request that was carried out, whatever becomes of its answer.
+    pub fn after_each(&self, look: impl Fn() + Send + Sync + 'static) {
+        self.with(|inside| inside.after_each = Some(Arc::new(look)));
     }
 
     /// Is everything done that [`Faults::before`] was told?
@@ -239,6 +245,14 @@ pub fn route_of(method: &str, path: &str) -> String {
     route
 }
 
+async fn carried_out(faults: &Faults, request: Request, next: Next) -> Response {
+    let answer = next.run(request).await;
+    if let Some(look) = faults.with(|inside| inside.after_each.clone()) {
+        look();
+    }
+    answer
+}
+
 /// Puts the switch in front of a store.
 pub(crate) fn in_front_of(router: Router, faults: Faults) -> Router {
     router.layer(axum::middleware::from_fn_with_state(faults, befall))
@@ -260,13 +274,13 @@ async fn befall(State(faults): State<Faults>, request: Request, next: Next) -> R
         }
     };
     match fault {
-        None | Some(Fault::Latency(_)) => next.run(request).await,
+        None | Some(Fault::Latency(_)) => carried_out(&faults, request, next).await,
         Some(Fault::Offline) => {
             cut(Line::die);
             StatusCode::BAD_GATEWAY.into_response()
         }
         Some(Fault::AnswerLost) => {
-            let lost = next.run(request).await;
+            let lost = carried_out(&faults, request, next).await;
             cut(Line::die);
             lost
         }
@@ -280,7 +294,7 @@ async fn befall(State(faults): State<Faults>, request: Request, next: Next) -> R
             StatusCode::BAD_GATEWAY.into_response()
         }
         Some(Fault::CutBody) => {
-            let whole = next.run(request).await;
+            let whole = carried_out(&faults, request, next).await;
             cut(Line::cut_next_body);
             whole
         }

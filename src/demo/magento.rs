@@ -34,7 +34,7 @@ use crate::domain::order::Customer;
 use crate::ports::Clock;
 
 pub use habits::{CommentStatus, RESERVATION_MODULE, Reserving, ShopHabits};
-pub use life::ShipLine;
+pub use life::{ShipLine, Shipment};
 pub use order::{Comment, Order, Placed, Row, State};
 pub use refund::{Creditmemo, Refund};
 pub use stock::{LegacyItem, Reservation, Source, SourceItem, SourceWrite};

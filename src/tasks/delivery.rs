@@ -26,7 +26,10 @@ use crate::ledger::runs::Attempt;
 use crate::ledger::{LedgerError, facts};
 use crate::ports::{Acknowledgement, StoreError, StoreFacts};
 
+mod audit;
 mod batch;
+
+pub use audit::{SALABLE_DIFFERS, STORE_FALLS_SHORT};
 
 /// Condition: the store does not take some of the till's items.
 pub const ITEMS_NOT_TAKEN: &str = "items_not_taken";
@@ -99,6 +102,7 @@ struct State {
     failures: u32,
     /// Batches in a row that failed.
     failed_batches: u32,
+    audit: audit::Audit,
 }
 
 impl Delivery {
@@ -137,6 +141,9 @@ impl Delivery {
             }
             if let Err(stopped) = self.batch(&due, model, figures).await {
                 state.failed_batches = state.failed_batches.saturating_add(1);
+                if matches!(&stopped, Stopped::Store(Work::Write, error) if error.maybe_done) {
+                    state.audit.doubt(due.iter().map(|item| item.sku.clone()), self.shop.clock.now());
+                }
                 self.postpone(&due, &stopped)?;
                 return Err(stopped);
             }
@@ -274,17 +281,9 @@ impl Delivery {
             .collect();
         self.shop.conditions(&[ITEMS_NOT_TAKEN], &troubles);
         if figures.drifted > 0 || figures.delivered > 0 {
-            let drift = Trouble {
-                code: DRIFT,
-                subject: String::new(),
-                severity: Severity::Warning,
-                text: format!(
-                    "{} item(s) held another quantity in the web store than was written; they are corrected",
-                    figures.drifted
-                ),
-                remedy: "See whether someone or something else writes stock to the web store: only one may.".into(),
-            };
-            let troubles = if figures.drifted > 0 { vec![drift] } else { Vec::new() };
+            let drifted = figures.drifted > 0;
+            let drift = drifted.then(|| audit::drift(&self.shop.ledger, DRIFT, figures.drifted)).transpose()?;
+            let troubles: Vec<Trouble> = drift.into_iter().collect();
             self.shop.conditions(&[DRIFT], &troubles);
         }
         Ok(())
@@ -323,7 +322,11 @@ impl Reconciler for Delivery {
             let outcome = if delivered.is_ok() { "done" } else { "failed" };
             self.shop.run("delivery", started, outcome, &figures, Some("the web store was told"));
         }
-        let reported = self.report(&figures);
+        let mut reported = self.report(&figures);
+        if delivered.is_ok() && reported.is_ok() {
+            let model = state.facts.as_ref().map(|facts| facts.model);
+            reported = audit::look(&self.shop, &mut state.audit, model).await;
+        }
         match (delivered, reported) {
             (Err(Stopped::Ledger(error)), _) | (Ok(()), Err(error)) => self.shop.ledger_failed(WHAT, &error),
             (Err(Stopped::Store(work, error)), _) => {

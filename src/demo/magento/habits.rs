@@ -68,6 +68,12 @@ impl MagentoBooks {
         self.habits.reserving = Reserving::TakenAtPlacement;
     }
 
+    /// The table of reservations is emptied.
+    pub fn forget_reservations(&mut self) {
+        self.reservations.clear();
+        self.reserved.clear();
+    }
+
     /// From now on the salable figures are those of this moment, until the consumers run.
     pub fn freeze_salable(&mut self) {
         let skus: Vec<String> = self.products.values().map(|product| product.sku.clone()).collect();
