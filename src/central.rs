@@ -21,7 +21,9 @@ use self::client::Client;
 use crate::ports::CentralStore;
 
 pub use secret::Secret;
-pub use settings::{MagentoSettings, Mode, SettingsError, StoreApiSettings, StoreKind, StoreSettings};
+pub use settings::{
+    MagentoSettings, Mode, Reservations, SettingsError, Statuses, StoreApiSettings, StoreKind, StoreSettings,
+};
 
 /// The contract of our own store API, OpenAPI 3.1, for whoever builds the other side of it.
 pub const STORE_API_CONTRACT: &str = include_str!("central/store_api/openapi.json");

@@ -8,9 +8,11 @@ mod shop;
 use std::sync::{Arc, Mutex};
 
 use shop::TestShop;
-use tillbridge::central::MagentoSettings;
+use tillbridge::central::{MagentoSettings, Reservations};
 use tillbridge::demo::faults::{Count, Fault};
-use tillbridge::demo::magento::{CommentStatus, MagentoBooks, Mode, Order, Placed, Refund, SourceWrite, State};
+use tillbridge::demo::magento::{
+    CommentStatus, MagentoBooks, Mode, Order, Placed, Refund, Reserving, SourceWrite, State,
+};
 use tillbridge::demo::seed;
 use tillbridge::domain::gate::Policy;
 use tillbridge::domain::{OrderState, Quantity};
@@ -699,6 +701,26 @@ async fn a_lost_reservation_is_an_alarm_when_it_was_seen_twice() {
     shop.magento.with(MagentoBooks::forget_reservations);
     look_after(&shop, 11).await;
     assert!(!differs(&shop));
+}
+
+/// "Decrease Stock When Order is Placed" is No, which no route tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_takes_nothing_when_an_order_is_placed_is_found_by_what_it_offers() {
+    let mut shop = plain(Kind::Msi).await;
+    shop.magento.with(|books| books.habits.reserving = Reserving::Never);
+    shop.place(SKU, 2);
+    to_the_till(&mut shop, true).await;
+    export(&mut shop, "after.csv").await;
+    assert_eq!(shop.sellable(SKU), 10.into(), "two of them are sold");
+    look_after(&shop, 11).await;
+    look_after(&shop, 6).await;
+    let text = shop.condition_text(DIFFERS);
+    assert!(text.contains("1001 (10 instead of 8"), "{text}");
+    // The remedy.
+    shop.configure(|config| config.store.magento.as_mut().unwrap().reservations = Reservations::Off);
+    go_on(&shop).await;
+    assert_eq!(shop.sellable(SKU), 8.into());
+    assert!(!differs(&shop), "{:?}", shop.conditions());
 }
 
 #[tokio::test(flavor = "multi_thread")]

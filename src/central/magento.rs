@@ -38,8 +38,8 @@ use crate::domain::reconcile::StockModel;
 use crate::domain::retry::FailureClass;
 use crate::domain::{Quantity, Sku};
 use crate::ports::{
-    Acknowledgement, CentralStore, CheckLine, FeedCursor, Holding, OrderPage, Shortcoming, StockBatch, StoreError,
-    StoreFacts, Written,
+    Acknowledgement, CentralStore, CheckLine, FeedCursor, Holding, OrderPage, Shortcoming, Stage, StockBatch,
+    StoreError, StoreFacts, Written,
 };
 
 /// Where staff turn on what Magento switches off since 2.4.4 (observed: without it every token is refused).
@@ -235,6 +235,10 @@ impl CentralStore for Magento {
 
     async fn acknowledge(&self, acknowledgement: &Acknowledgement) -> Result<(), StoreError> {
         self.tell(acknowledgement).await
+    }
+
+    fn wants(&self, stage: Stage) -> bool {
+        self.comments_on(stage) || self.status_for(stage).is_some() || self.ships_on(stage)
     }
 
     fn batch_size(&self) -> usize {

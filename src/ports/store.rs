@@ -43,6 +43,12 @@ pub trait CentralStore: Send + Sync {
     /// When it is not known that the store took note.
     async fn acknowledge(&self, acknowledgement: &Acknowledgement) -> Result<(), StoreError>;
 
+    /// Does it want to hear of this stage? If not, [`CentralStore::acknowledge`] would say yes without a request.
+    fn wants(&self, stage: Stage) -> bool {
+        let _any = stage;
+        true
+    }
+
     /// Most SKUs in one write that the store has shown to take.
     fn batch_size(&self) -> usize;
 

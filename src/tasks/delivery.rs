@@ -194,6 +194,10 @@ impl Delivery {
         let lease_until = now.saturating_add(LEASE).unwrap_or(Timestamp::MAX);
         let mut not_before = None;
         for (news, attempts) in self.shop.ledger.lease_acknowledgements(MOST_ACKNOWLEDGEMENTS, lease_until, now)? {
+            if !self.shop.store.wants(news.stage) {
+                self.shop.ledger.acknowledged(&news, now)?;
+                continue;
+            }
             if let Some(later) = not_before {
                 self.shop.ledger.acknowledge_again(&news, later, "waits for the one before it")?;
                 continue;

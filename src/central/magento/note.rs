@@ -13,7 +13,6 @@ use super::Magento;
 use super::learned::StatusFate;
 use super::wire::{Commented, Said};
 use crate::central::client::{Call, Reply, encoded};
-use crate::central::settings::Statuses;
 use crate::domain::retry::FailureClass;
 use crate::ports::{Acknowledgement, Stage, StoreError};
 
@@ -25,8 +24,7 @@ const REFERENCE: usize = 200;
 impl Magento {
     /// Ships the order if that is wished, and notes in it what became of it.
     pub(super) async fn tell(&self, said: &Acknowledgement) -> Result<(), StoreError> {
-        let shipped =
-            if self.ship_when_taken && said.stage == Stage::Consumed { self.ship(said).await } else { Ok(()) };
+        let shipped = if self.ships_on(said.stage) { self.ship(said).await } else { Ok(()) };
         // Shipped first, because shipping gives the order another state with a status of its own. What the store will not
         // ship is noted all the same.
         if let Err(error) = &shipped
@@ -38,11 +36,29 @@ impl Magento {
         shipped
     }
 
+    /// That an order lies before the till is worth a status, and no comment.
+    pub(super) fn comments_on(&self, stage: Stage) -> bool {
+        self.acknowledge && stage != Stage::Published
+    }
+
+    pub(super) fn ships_on(&self, stage: Stage) -> bool {
+        self.ship_when_taken && stage == Stage::Consumed
+    }
+
+    /// The status that the shop wants for this.
+    pub(super) fn status_for(&self, stage: Stage) -> Option<&str> {
+        let status = match stage {
+            Stage::Published => &self.statuses.published,
+            Stage::Consumed => &self.statuses.consumed,
+            Stage::Rejected => &self.statuses.rejected,
+            Stage::Failed => &self.statuses.failed,
+        };
+        status.as_deref()
+    }
+
     /// Writes the comment, unless it is there, with the status, if it may.
     async fn note_in_order(&self, said: &Acknowledgement) -> Result<(), StoreError> {
-        // That an order lies before the till is worth a status, and no comment.
-        let comments = self.acknowledge && said.stage != Stage::Published;
-        let wanted = status_for(&self.statuses, said.stage);
+        let (comments, wanted) = (self.comments_on(said.stage), self.status_for(said.stage));
         if !comments && wanted.is_none() {
             return Ok(());
         }
@@ -158,17 +174,6 @@ impl Magento {
         let why = Said::read(&reply.body).message.unwrap_or_default();
         Err(super::permanent(format!("{}: the store answered that it did not take it. {why}", call.doing)))
     }
-}
-
-/// The status that the shop wants for this.
-fn status_for(statuses: &Statuses, stage: Stage) -> Option<&str> {
-    let status = match stage {
-        Stage::Published => &statuses.published,
-        Stage::Consumed => &statuses.consumed,
-        Stage::Rejected => &statuses.rejected,
-        Stage::Failed => &statuses.failed,
-    };
-    status.as_deref()
 }
 
 /// What comment and shipment are recognised by.

@@ -3,7 +3,8 @@
 //! Promises: a SKU that the catalogue does not know is reported as such (Magento answers 200 for an unknown SKU and
 //! keeps an orphan row: magento2#38154, observed); a quantity is stored as said or refused with the reason; one bad
 //! item does not hinder the others of its batch. SKUs are matched as Magento matches them, without regard to case.
-//! Does not promise that nobody else writes: there is no compare-and-set.
+//! Does not promise that nobody else writes: there is no compare-and-set; nor that an item which may be ordered without
+//! being there stays on sale at nothing: whoever wants that shows at least one of it (`show_at_least`).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;

@@ -30,6 +30,8 @@ const SEEN_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(5);
 const STILL_FOR: SignedDuration = SignedDuration::from_mins(5);
 /// Items in one look: one or two requests.
 const SAMPLE: u32 = 50;
+/// Items found to differ that are kept in sight; with so many no others need be looked for.
+const MOST_SUSPECTS: usize = 200;
 /// Items named in a condition.
 const NAMED: usize = 5;
 
@@ -162,6 +164,9 @@ impl Audit {
     /// What was seen to differ, and the next ones in turn.
     fn sample(&mut self, ledger: &Ledger, now: Timestamp) -> Result<Vec<Sku>, LedgerError> {
         let since = now.checked_sub(STILL_FOR).unwrap_or(Timestamp::MIN);
+        if self.seen.len() >= MOST_SUSPECTS {
+            return Ok(self.seen.keys().cloned().collect());
+        }
         let turn = ledger.still_items(&self.after, since, SAMPLE)?;
         // At the end it begins anew.
         let is_end = turn.len() < SAMPLE as usize;
