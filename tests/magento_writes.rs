@@ -78,7 +78,7 @@ impl Truth {
     fn watch(shop: &TestShop, there: i64) -> Self {
         let truth = Self { there: Arc::new(Mutex::new(there.into())), oversold: Arc::default() };
         let (seen, magento) = (truth.clone(), shop.magento.clone());
-        shop.server.faults.after_each(move || {
+        shop.server.faults.after_each("", move || {
             let (offered, there) = (magento.with(|books| books.salable(SKU)), *seen.there.lock().unwrap());
             if offered > there {
                 seen.oversold.lock().unwrap().push(format!("{offered} were offered, {there} were there"));
@@ -264,7 +264,7 @@ async fn an_order_placed_between_reading_and_writing_is_not_sold_twice() {
         let truth = Truth::watch(&shop, 10);
         shop.till.sell(SKU, 4.into());
         let (magento, there) = (shop.magento.clone(), truth.clone());
-        shop.server.faults.before(write_of(kind), move || {
+        shop.server.faults.before(write_of(kind), 1, move || {
             magento.place(&[(SKU, 2)]).unwrap();
             there.is_now(4);
         });
@@ -289,7 +289,7 @@ async fn an_order_shipped_between_reading_and_writing_is_not_sold_twice() {
         shop.deliver().await;
         shop.till.sell(SKU, 4.into());
         let (magento, there) = (shop.magento.clone(), truth.clone());
-        shop.server.faults.before(write_of(kind), move || {
+        shop.server.faults.before(write_of(kind), 1, move || {
             let source = (kind != Kind::Legacy).then_some(seed::SOURCE);
             magento.with(|books| books.ship(placed.entity_id, None, source)).unwrap();
             there.is_now(4);
@@ -620,7 +620,7 @@ async fn a_drift_report_names_the_items_and_the_numbers() {
     shop.till.sell(SKU, 3.into());
     let magento = shop.magento.clone();
     // Somebody else writes between our write and our reading it back.
-    shop.server.faults.before("GET /V1/inventory/source-items", move || {
+    shop.server.faults.before("GET /V1/inventory/source-items", 1, move || {
         let quantity = 99.into();
         let stranger = SourceWrite { sku: SKU.into(), source: seed::SOURCE.into(), quantity, in_stock: true };
         magento.with(|books| books.write_sources(&[stranger])).unwrap();
@@ -774,7 +774,7 @@ async fn an_order_in_between_is_no_difference() {
         shop.place(SKU, 1);
         to_the_till(&mut shop, true).await;
         export(&mut shop, "after.csv").await;
-        shop.server.faults.before("export-stock-salable-qty", move || {
+        shop.server.faults.before("export-stock-salable-qty", 1, move || {
             magento.place(&[(SKU, 1)]).unwrap();
         });
         for minutes in [11, 6, 11] {

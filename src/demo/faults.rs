@@ -17,7 +17,6 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::http::LARGEST_BODY;
 use super::line::Line;
 
 /// Something that goes wrong.
@@ -37,6 +36,10 @@ pub enum Fault {
     TooMany(Duration),
     /// 500 in plain text that breaks off, as with a stopped database (observed).
     ServerError,
+    /// 403 with an HTML page, as a web application firewall gives that does not like what is in a request.
+    Firewall,
+    /// 400 with a message that says nothing.
+    Malformed,
     /// Carried out; the answer stops in the middle of its body.
     CutBody,
     /// Carried out; the answer never arrives.
@@ -62,27 +65,38 @@ struct Rule {
     fault: Fault,
     count: Count,
     only: Option<String>,
+    /// Only requests with this word in their query or body.
+    word: Option<String>,
 }
 
-/// Something that is done just before a request is carried out, once: by its route.
-type Between = (String, Box<dyn FnOnce() + Send>);
+type Then = Box<dyn FnOnce() + Send>;
+type EachTime = Arc<dyn Fn() + Send + Sync>;
 /// A request that is carried out later.
 type Delayed = Pin<Box<dyn Future<Output = Response> + Send>>;
 
+/// What the test does between two requests.
 #[derive(Default)]
-struct Inside {
-    rules: Vec<Rule>,
-    seen: BTreeMap<String, u64>,
-    lines: BTreeMap<SocketAddr, Line>,
-    between: Vec<Between>,
-    after_each: Option<Arc<dyn Fn() + Send + Sync>>,
+struct Hooks {
+    /// Route, how many such requests are still to pass, and what to do before the one after those.
+    before: Vec<(String, u32, Then)>,
+    /// Route, and what to do after each such request was carried out.
+    after: Vec<(String, EachTime)>,
+    /// What came late.
     late: Vec<Delayed>,
 }
 
-impl std::fmt::Debug for Inside {
+impl std::fmt::Debug for Hooks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inside").field("rules", &self.rules).field("seen", &self.seen).finish_non_exhaustive()
+        f.debug_struct("Hooks").field("before", &self.before.len()).field("after", &self.after.len()).finish()
     }
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    rules: Vec<Rule>,
+    hooks: Hooks,
+    seen: BTreeMap<String, u64>,
+    lines: BTreeMap<SocketAddr, Line>,
 }
 
 /// The switch. Clones switch the same line.
@@ -92,37 +106,70 @@ pub struct Faults(Arc<Mutex<Inside>>);
 impl Faults {
     /// Switches a fault on for all requests.
     pub fn set(&self, fault: Fault, count: Count) {
-        self.add(Rule { fault, count, only: None });
+        self.add(Rule { fault, count, only: None, word: None });
     }
 
     /// Switches a fault on for requests whose `METHOD /path/{}` (see [`route_of`]) contains `only`.
     pub fn set_for(&self, only: &str, fault: Fault, count: Count) {
-        self.add(Rule { fault, count, only: Some(only.to_owned()) });
+        self.add(Rule { fault, count, only: Some(only.to_owned()), word: None });
     }
 
-    /// Does something once, exactly between two requests: before the next one whose route contains `only` is carried out.
-    pub fn before(&self, only: &str, happens: impl FnOnce() + Send + 'static) {
-        self.with(|inside| inside.between.push((only.to_owned(), Box::new(happens))));
+    /// The same for requests that have `word` in their query or body as well: one bad item spoils what it is in.
+    pub fn set_for_content(&self, only: &str, word: &str, fault: Fault, count: Count) {
+        self.add(Rule { fault, count, only: Some(only.to_owned()), word: Some(word.to_owned()) });
     }
 
-    /// Looks after every request that was carried out, whatever becomes of its answer.
-    pub fn after_each(&self, look: impl Fn() + Send + Sync + 'static) {
-        self.with(|inside| inside.after_each = Some(Arc::new(look)));
+    /// Does this before the `nth` request (from 1) to a route that contains `only` is carried out.
+    pub fn before(&self, only: &str, nth: u32, then: impl FnOnce() + Send + 'static) {
+        let left = nth.saturating_sub(1);
+        self.with(|inside| inside.hooks.before.push((only.to_owned(), left, Box::new(then))));
+    }
+
+    /// Does this after every request to a route that contains `only`, before it is answered.
+    pub fn after_each(&self, only: &str, then: impl Fn() + Send + Sync + 'static) {
+        self.with(|inside| inside.hooks.after.push((only.to_owned(), Arc::new(then))));
     }
 
     /// Is everything done that [`Faults::before`] was told?
     pub fn all_happened(&self) -> bool {
-        self.with(|inside| inside.between.is_empty())
+        self.with(|inside| inside.hooks.before.is_empty())
     }
 
     /// Carries out what came [`Fault::Late`], in the order in which it came. Returns how many requests that were.
     pub async fn carry_out_late(&self) -> usize {
-        let late = self.with(|inside| std::mem::take(&mut inside.late));
+        let late = self.with(|inside| std::mem::take(&mut inside.hooks.late));
         let count = late.len();
         for request in late {
             request.await;
         }
         count
+    }
+
+    /// What is to be done before this request.
+    fn due_before(&self, route: &str) -> Vec<Then> {
+        self.with(|inside| {
+            let (mut due, mut later) = (Vec::new(), Vec::new());
+            for (only, left, then) in inside.hooks.before.drain(..) {
+                match (route.contains(&only), left) {
+                    (true, 0) => due.push(then),
+                    (true, left) => later.push((only, left - 1, then)),
+                    (false, left) => later.push((only, left, then)),
+                }
+            }
+            inside.hooks.before = later;
+            due
+        })
+    }
+
+    fn due_after(&self, route: &str) -> Vec<EachTime> {
+        self.with(|inside| {
+            let mine = inside.hooks.after.iter().filter(|(only, _)| route.contains(only));
+            mine.map(|(_, then)| then.clone()).collect()
+        })
+    }
+
+    fn looks_into_content(&self) -> bool {
+        self.with(|inside| inside.rules.iter().any(|rule| rule.word.is_some()))
     }
 
     /// Switches all faults off.
@@ -163,14 +210,6 @@ impl Faults {
         self.with(|inside| inside.lines.remove(&peer));
     }
 
-    /// What is to happen just before a request of this route, the first that was told.
-    fn happening_before(&self, route: &str) -> Option<Between> {
-        self.with(|inside| {
-            let at = inside.between.iter().position(|(only, _)| route.contains(only))?;
-            Some(inside.between.remove(at))
-        })
-    }
-
     fn line_of(&self, request: &Request) -> Option<Line> {
         let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
         self.with(|inside| inside.lines.get(peer).cloned())
@@ -182,10 +221,13 @@ impl Faults {
     }
 
     /// What befalls this request: a pause, and one fault at most.
-    fn befalling(&self, route: &str) -> (Option<Duration>, Option<Fault>) {
+    fn befalling(&self, route: &str, content: &str) -> (Option<Duration>, Option<Fault>) {
         self.with(|inside| {
             *inside.seen.entry(route.to_owned()).or_default() += 1;
-            let mine = |rule: &Rule| rule.only.as_ref().is_none_or(|only| route.contains(only));
+            let mine = |rule: &Rule| {
+                rule.only.as_ref().is_none_or(|only| route.contains(only))
+                    && rule.word.as_ref().is_none_or(|word| content.contains(word))
+            };
             let pause = inside.take(|rule| mine(rule) && matches!(rule.fault, Fault::Latency(_)));
             let pause = match pause {
                 Some(Fault::Latency(pause)) => Some(pause),
@@ -245,14 +287,6 @@ pub fn route_of(method: &str, path: &str) -> String {
     route
 }
 
-async fn carried_out(faults: &Faults, request: Request, next: Next) -> Response {
-    let answer = next.run(request).await;
-    if let Some(look) = faults.with(|inside| inside.after_each.clone()) {
-        look();
-    }
-    answer
-}
-
 /// Puts the switch in front of a store.
 pub(crate) fn in_front_of(router: Router, faults: Faults) -> Router {
     router.layer(axum::middleware::from_fn_with_state(faults, befall))
@@ -261,40 +295,41 @@ pub(crate) fn in_front_of(router: Router, faults: Faults) -> Router {
 async fn befall(State(faults): State<Faults>, request: Request, next: Next) -> Response {
     let line = faults.line_of(&request);
     let route = route_of(request.method().as_str(), request.uri().path());
-    let (pause, fault) = faults.befalling(&route);
+    let (request, content) = read(&faults, request).await;
+    let (pause, fault) = faults.befalling(&route, &content);
+    for then in faults.due_before(&route) {
+        then();
+    }
     if let Some(pause) = pause {
         tokio::time::sleep(pause).await;
-    }
-    if let Some((_, happens)) = faults.happening_before(&route) {
-        happens();
     }
     let cut = |then: fn(&Line)| {
         if let Some(line) = &line {
             then(line);
         }
     };
-    match fault {
-        None | Some(Fault::Latency(_)) => carried_out(&faults, request, next).await,
+    let answer = match fault {
+        None | Some(Fault::Latency(_)) => next.run(request).await,
         Some(Fault::Offline) => {
             cut(Line::die);
             StatusCode::BAD_GATEWAY.into_response()
         }
         Some(Fault::AnswerLost) => {
-            let lost = carried_out(&faults, request, next).await;
+            let lost = next.run(request).await;
             cut(Line::die);
             lost
         }
         Some(Fault::Late) => {
             // Its body has to be read while the line is up.
             let (head, body) = request.into_parts();
-            let body = axum::body::to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
+            let body = axum::body::to_bytes(body, super::http::LARGEST_BODY).await.unwrap_or_default();
             let later = next.run(Request::from_parts(head, Body::from(body)));
-            faults.with(|inside| inside.late.push(Box::pin(later)));
+            faults.with(|inside| inside.hooks.late.push(Box::pin(later)));
             cut(Line::die);
             StatusCode::BAD_GATEWAY.into_response()
         }
         Some(Fault::CutBody) => {
-            let whole = carried_out(&faults, request, next).await;
+            let whole = next.run(request).await;
             cut(Line::cut_next_body);
             whole
         }
@@ -309,7 +344,24 @@ async fn befall(State(faults): State<Faults>, request: Request, next: Next) -> R
             answer.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
             answer
         }
+        Some(Fault::Firewall) => page(StatusCode::FORBIDDEN, "text/html; charset=utf-8", BLOCKED),
+        Some(Fault::Malformed) => page(StatusCode::BAD_REQUEST, "application/json", "{\"message\":\"Bad Request\"}"),
+    };
+    for then in faults.due_after(&route) {
+        then();
     }
+    answer
+}
+
+/// The request with what is in it, when somebody wants to know; read whole in that case.
+async fn read(faults: &Faults, request: Request) -> (Request, String) {
+    if !faults.looks_into_content() {
+        return (request, String::new());
+    }
+    let (parts, body) = request.into_parts();
+    let bytes = axum::body::to_bytes(body, super::http::LARGEST_BODY).await.unwrap_or_default();
+    let content = format!("{} {}", parts.uri, String::from_utf8_lossy(&bytes));
+    (Request::from_parts(parts, Body::from(bytes)), content)
 }
 
 fn page(status: StatusCode, kind: &'static str, body: &'static str) -> Response {
@@ -326,6 +378,9 @@ const MAINTENANCE: &str = "<!doctype html>\n<html xmlns=\"http://www.w3.org/1999
 const BROKEN_OFF: &str = "<!doctype html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" >\n<head>\n    \
     <title>There has been an error processing your request</title>\n    <base href=\"An error has happened during \
     application run. See exception log for details.\n";
+
+/// What a web application firewall shows.
+const BLOCKED: &str = "<html><head><title>403 Forbidden</title></head>\n<body><h1>Request blocked</h1></body></html>\n";
 
 /// What a hotel's network or a robot check shows to everyone.
 const WELCOME: &str =

@@ -102,9 +102,9 @@ async fn something_can_happen_exactly_between_two_requests() {
     let client = client(&store);
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let (books, counts) = (magento.clone(), seen.clone());
-    store.faults.after_each(move || counts.lock().unwrap().push(books.with(|books| books.orders().count())));
+    store.faults.after_each("", move || counts.lock().unwrap().push(books.with(|books| books.orders().count())));
     let books = magento.clone();
-    store.faults.before("POST /demo/orders", move || drop(books.place(&[("1002", 1)]).unwrap()));
+    store.faults.before("POST /demo/orders", 1, move || drop(books.place(&[("1002", 1)]).unwrap()));
     assert!(fetch(&client, &store).await.is_ok());
     assert!(!store.faults.all_happened());
     assert!(place(&client, &store).await.is_ok());

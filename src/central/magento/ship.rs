@@ -16,6 +16,7 @@ use super::wire::{Row, Said, Word};
 use super::{Keeping, Magento, order, permanent};
 use crate::central::client::encoded;
 use crate::domain::order::OrderLine;
+use crate::domain::retry::FailureClass;
 use crate::ports::{Acknowledgement, StoreError};
 
 /// Shipments of one order that are looked through.
@@ -70,8 +71,9 @@ impl Magento {
         let call = self.write(Method::POST, &format!("shipping order {}", said.number), &route, &body);
         let reply = self.client.send(&call).await?;
         if reply.status == 400 && !reply.is_web_page() {
+            let refusal = self.client.refusal(&call, &reply);
             let words = Said::read(&reply.body).message.unwrap_or_default();
-            return self.unless_shipped(said, &mark, &words).await;
+            return self.unless_shipped(said, &mark, &words, refusal).await;
         }
         // The shipment's number, as a text (observed).
         self.client.read::<Word>(&call, &reply)?;
@@ -82,7 +84,13 @@ impl Magento {
     }
 
     /// A refusal counts unless somebody has shipped the order meanwhile: a request of ours that was given up, or staff.
-    async fn unless_shipped(&self, said: &Acknowledgement, mark: &str, words: &str) -> Result<(), StoreError> {
+    async fn unless_shipped(
+        &self,
+        said: &Acknowledgement,
+        mark: &str,
+        words: &str,
+        refusal: StoreError,
+    ) -> Result<(), StoreError> {
         if matches!(self.standing(said).await?, Standing::Over) || self.has_shipped(said, mark).await? {
             return Ok(());
         }
@@ -90,11 +98,12 @@ impl Magento {
             Keeping::BySource => format!("does the source {} hold as much as was ordered?", self.source),
             Keeping::PerProduct => "is the order's payment through?".to_owned(),
         };
-        Err(permanent(format!(
-            "shipping order {}: the store refused it ({}); {from} It is tried again, or ship it by hand",
-            said.number,
-            words.replace('\n', " ")
-        )))
+        let words = words.replace('\n', " ");
+        let what = format!(
+            "shipping order {}: the store refused it ({words}); {from} It is tried again, or ship it by hand",
+            said.number
+        );
+        Err(StoreError { what, class: FailureClass::Permanent, ..refusal })
     }
 
     async fn standing(&self, said: &Acknowledgement) -> Result<Standing, StoreError> {
