@@ -90,6 +90,7 @@ impl Agent {
         if let Some(last) = ledger.fact(facts::LAST_LOOK)?.and_then(|text| text.parse().ok()) {
             epos.seed_last_look(last);
         }
+        recall_learned(&ledger, &config, store.as_ref())?;
         let shop = Shop::new(ledger, clock, epos.clone(), store, config.tasks(first_started));
         Ok(Self { shop, epos, config, started })
     }
@@ -214,6 +215,22 @@ pub fn notice_other_settings(ledger: &Ledger, config: &Config, now: Timestamp) -
         ledger.settings_changed(now)?;
     }
     ledger.set_fact(facts::SETTINGS, Some(&hash))
+}
+
+/// Tells the store's adapter what it learned in an earlier life, if it is still the same store with the same settings.
+///
+/// # Errors
+/// A failure of the ledger.
+pub fn recall_learned(ledger: &Ledger, config: &Config, store: &dyn CentralStore) -> Result<(), LedgerError> {
+    let of = crate::ledger::files::fingerprint(&serde_json::to_vec(&config.store).unwrap_or_default());
+    if ledger.fact(facts::STORE_LEARNED_OF)?.as_ref() != Some(&of) {
+        ledger.set_fact(facts::STORE_LEARNED, None)?;
+        return ledger.set_fact(facts::STORE_LEARNED_OF, Some(&of));
+    }
+    if let Some(learned) = ledger.fact(facts::STORE_LEARNED)? {
+        store.recall(&learned);
+    }
+    Ok(())
 }
 
 fn why(ended: Result<(), tokio::task::JoinError>) -> String {

@@ -6,6 +6,7 @@
 
 mod authorize;
 mod client;
+mod exchange;
 mod failure;
 mod magento;
 mod secret;

@@ -23,6 +23,7 @@ mod items_list;
 mod orders;
 mod orders_preview;
 mod orders_tasks;
+mod outbox;
 mod output;
 mod profile;
 mod profile_ask;
@@ -109,6 +110,9 @@ enum Command {
     /// Read exports; explain, preview and approve stock
     #[command(subcommand)]
     Stock(stock::Command),
+    /// What the web store is still to be told, and what it kept failing at: list, retry, drop
+    #[command(subcommand)]
+    Outbox(outbox::Command),
     /// Propose a profile from samples of the till's exports, and try a profile on them
     #[command(subcommand)]
     Profile(profile::Command),
@@ -217,6 +221,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> CliResult {
         Command::Stock(stock::Command::Read(args)) => stock_read::read(&args, out),
         Command::Stock(stock::Command::Preview(args)) => stock_preview::preview(&load()?, &args, out),
         Command::Stock(command) => stock::stock(&load()?, command, out),
+        Command::Outbox(command) => outbox::outbox(&load()?, command, out),
         Command::Profile(command) => profile::profile(&command, out),
         Command::Sync(command) => sync::sync(&load()?, &command, out),
         Command::Config(ConfigCommand::Example { orders }) => {

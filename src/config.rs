@@ -46,6 +46,9 @@ pub const HOLD_AT_MOST: Span = Span::seconds(30 * 60);
 pub const SETTLE: Span = Span::seconds(60);
 /// Least rows of a full export, in percent of the last.
 pub const LEAST_ROWS_PERCENT: u32 = 80;
+/// After a long outage stock waits a random part of this, so that many shops do not arrive together: 500 shops are then
+/// about eight a second.
+pub const SPREAD_AFTER_OUTAGE: Span = Span::seconds(60);
 /// Most SKUs falling to zero at once, in percent of those in stock.
 pub const MOST_ZEROED_PERCENT: u32 = 50;
 /// Between two looks at the store's order feed. Five hundred shops then ask one store a hundred times a second.
@@ -191,7 +194,7 @@ impl Default for GateSettings {
 }
 
 /// What is shown of the truth.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StockSettings {
     /// SKUs that a full export lacks.
@@ -202,6 +205,20 @@ pub struct StockSettings {
     pub show_at_most: Option<Quantity>,
     /// Other wishes for single items, by SKU; they replace the general ones.
     pub items: BTreeMap<String, ShownRules>,
+    /// After an outage of some minutes stock waits a random part of this ([`SPREAD_AFTER_OUTAGE`]).
+    pub spread_after_outage: Span,
+}
+
+impl Default for StockSettings {
+    fn default() -> Self {
+        Self {
+            missing: Missing::default(),
+            buffer: Quantity::ZERO,
+            show_at_most: None,
+            items: BTreeMap::new(),
+            spread_after_outage: SPREAD_AFTER_OUTAGE,
+        }
+    }
 }
 
 impl Config {
@@ -310,6 +327,7 @@ impl Config {
                 ..ShownRules::default()
             },
             shown_by_sku: self.stock.items.clone(),
+            spread_after_outage: self.stock.spread_after_outage,
         }
     }
 

@@ -3,9 +3,11 @@
 //! Promises: no I/O, no clock, no async, no SQL. Time comes in as an argument, decisions go out as values.
 //! Does not promise: anything about how facts were obtained. The adapters do that, and hand over what they can prove.
 
+pub mod breaker;
 pub mod corrections;
 pub mod evidence;
 pub mod gate;
+pub mod isolate;
 pub mod item_map;
 pub mod order;
 pub mod quantity;

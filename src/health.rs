@@ -86,6 +86,10 @@ pub struct Report {
     pub store: Option<String>,
     /// Since when it answers.
     pub store_reachable_since: Option<Timestamp>,
+    /// Since when it has failed in a row, when it does.
+    pub store_fails_since: Option<Timestamp>,
+    /// When it is asked next, while it is left alone.
+    pub store_next_try: Option<Timestamp>,
     /// When its orders were last read to the end.
     pub orders_pulled_at: Option<Timestamp>,
     /// Size of the ledger.
@@ -225,6 +229,8 @@ pub fn report(
         outbox,
         store: ledger.fact(facts::STORE_SHOWN)?,
         store_reachable_since: live.as_ref().and_then(|live| live.store_reachable_since),
+        store_fails_since: live.as_ref().and_then(|live| live.store_fails_since),
+        store_next_try: live.as_ref().and_then(|live| live.store_rests_until),
         orders_pulled_at: live.as_ref().and_then(|live| live.orders_pulled_at),
         ledger_bytes: ledger.bytes(),
     })

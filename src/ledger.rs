@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ pub mod conditions;
 pub mod corrections;
 pub mod declarations;
 pub mod duplicates;
+pub mod exchanges;
 pub mod explain;
 pub mod exports;
 pub mod fates;
@@ -35,6 +37,8 @@ pub mod order_lists;
 pub mod order_tasks;
 pub mod orders;
 pub mod outbox;
+pub mod outbox_list;
+pub mod outbox_trouble;
 pub mod outlook;
 pub mod passed_over;
 pub mod plans;
@@ -162,6 +166,14 @@ pub struct Ledger {
     reader: Mutex<Connection>,
     _lock: Option<File>,
     is_scratch: bool,
+    transactions: Transactions,
+}
+
+/// How often the ledger was asked and changed since it was opened.
+#[derive(Debug, Default)]
+struct Transactions {
+    reads: AtomicU64,
+    writes: AtomicU64,
 }
 
 impl Ledger {
@@ -223,7 +235,7 @@ impl Ledger {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = schema::connect(&folder.join(FILE_NAME), flags)?;
         let (folder, writer, reader) = (folder.to_owned(), Mutex::new(writer), Mutex::new(reader));
-        Ok(Self { folder, writer, reader, _lock: lock, is_scratch: false })
+        Ok(Self { folder, writer, reader, _lock: lock, is_scratch: false, transactions: Transactions::default() })
     }
 
     /// The agent's folder.
@@ -246,6 +258,7 @@ impl Ledger {
         doing: &'static str,
         body: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
+        self.transactions.writes.fetch_add(1, Ordering::Relaxed);
         let mut connection = hold(&self.writer);
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).doing(doing)?;
         let value = body(&tx)?;
@@ -255,6 +268,7 @@ impl Ledger {
 
     /// One consistent read, never waiting for a writer.
     pub(crate) fn read<T>(&self, doing: &'static str, body: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.transactions.reads.fetch_add(1, Ordering::Relaxed);
         let mut connection = hold(&self.reader);
         let tx = connection.transaction().doing(doing)?;
         body(&tx)
@@ -294,6 +308,11 @@ impl Ledger {
         hold(&self.writer)
             .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
             .doing("be limited in size")
+    }
+
+    /// Reads and writes since it was opened, in transactions: what an activation costs the disk.
+    pub fn transactions(&self) -> (u64, u64) {
+        (self.transactions.reads.load(Ordering::Relaxed), self.transactions.writes.load(Ordering::Relaxed))
     }
 
     /// Size of the ledger's files, bytes.
@@ -341,6 +360,10 @@ pub mod facts {
     pub const STORE_SHOWN: &str = "store-shown";
     /// How the store keeps its books.
     pub const STORE_MODEL: &str = "store-model";
+    /// What was learned of the store's limits; its meaning is the adapter's own.
+    pub const STORE_LEARNED: &str = "store-learned";
+    /// A hash of the settings of the store of which it was learned.
+    pub const STORE_LEARNED_OF: &str = "store-learned-of";
     /// Bumped by `check --accept-folders`.
     pub const ACCEPT_FOLDERS: &str = "accept-folders";
 }

@@ -24,7 +24,10 @@ use crate::ledger::{Ledger, LedgerError, facts};
 use crate::ports::{CentralStore, Clock, Epos, StoreError};
 use crate::units::Span;
 
+use self::guard::{Gates, Guarded, Kind};
+
 pub mod delivery;
+mod guard;
 pub mod intake;
 pub mod orders;
 pub mod stock;
@@ -86,6 +89,8 @@ pub struct Settings {
     pub shown: ShownRules,
     /// The same for single SKUs.
     pub shown_by_sku: std::collections::BTreeMap<String, ShownRules>,
+    /// After a long outage stock waits a random part of this.
+    pub spread_after_outage: Span,
 }
 
 impl Settings {
@@ -115,6 +120,15 @@ impl Work {
             Self::TakeNote => "noting orders",
         }
     }
+
+    /// Which kind of request it is.
+    fn kind(self) -> Kind {
+        match self {
+            Self::Read => Kind::Read,
+            Self::Write => Kind::Write,
+            Self::TakeNote => Kind::Note,
+        }
+    }
 }
 
 /// What is known only while the agent runs.
@@ -128,7 +142,9 @@ pub struct Live {
     pub store: Option<String>,
     /// When the last activation of each reconciler that has ended began.
     pub activations: std::collections::BTreeMap<&'static str, Timestamp>,
-    /// The store asked to be left alone until then.
+    /// Since when it has failed in a row, when it does.
+    pub store_fails_since: Option<Timestamp>,
+    /// It is left alone until then.
     pub store_rests_until: Option<Timestamp>,
     /// What the ledger refuses to which reconciler, and since when. It cannot be noted in the ledger itself.
     pub ledger_fails: std::collections::BTreeMap<&'static str, (Timestamp, String)>,
@@ -149,6 +165,7 @@ pub struct Shop {
     /// Settings.
     pub settings: Settings,
     live: Mutex<Live>,
+    gates: Arc<Gates>,
     held: Mutex<std::collections::BTreeMap<Attention, Vec<Trouble>>>,
 }
 
@@ -171,12 +188,16 @@ impl Shop {
         settings: Settings,
     ) -> Arc<Self> {
         let (wakes, live, held) = (Wakes::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { ledger, clock, epos, store, wakes, settings, live, held })
+        let gates = Arc::new(Gates::new(settings.spread_after_outage.signed()));
+        let store = Arc::new(Guarded::new(store, gates.clone(), ledger.clone(), clock.clone()));
+        Arc::new(Self { ledger, clock, epos, store, wakes, settings, live, gates, held })
     }
 
     /// What is known only while the agent runs.
     pub fn live(&self) -> Live {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (store_fails_since, store_rests_until) = self.gates.shown();
+        Live { store_fails_since, store_rests_until, ..live }
     }
 
     /// Changes it.
@@ -196,8 +217,11 @@ impl Shop {
         let now = self.clock.now();
         self.set_live(|live| {
             live.store_reachable_since.get_or_insert(now);
-            live.store_rests_until = None;
         });
+        if self.gates.came_back() {
+            self.wakes.intake.notify_one();
+            self.wakes.delivery.notify_one();
+        }
         self.conditions_about(&STORE_CODES, work.subject(), &[]);
     }
 
@@ -208,11 +232,11 @@ impl Shop {
 
     /// Notes that the store failed, as a condition that a person understands.
     pub(crate) fn store_failed(&self, work: Work, error: &StoreError) {
-        let rests = error.retry_after.map(|wait| self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX));
-        self.set_live(|live| {
-            live.store_reachable_since = None;
-            live.store_rests_until = live.store_rests_until.max(rests);
-        });
+        // That it was not asked is no news of it.
+        if guard::was_left_alone(error) {
+            return;
+        }
+        self.set_live(|live| live.store_reachable_since = None);
         let (code, severity, remedy) = match error.class {
             FailureClass::Transient => (
                 STORE_UNREACHABLE,
@@ -230,20 +254,30 @@ impl Shop {
                 "Run tillbridge check, and report its output; until then nothing is written to the web store.",
             ),
         };
+        let text = format!("{}{}", chain(error), self.gates.in_words(work.kind()));
         let (subject, remedy) = (work.subject().to_owned(), remedy.to_owned());
-        let trouble = Trouble { code, subject, severity, text: chain(error), remedy };
+        let trouble = Trouble { code, subject, severity, text, remedy };
         self.conditions_about(&STORE_CODES, work.subject(), &[trouble]);
     }
 
-    /// For how long the store is still to be left alone, by its own wish. Whatever wakes the agent, it is not asked.
-    pub(crate) fn store_rests(&self) -> Option<Duration> {
-        let left = self.live().store_rests_until?.duration_since(self.clock.now());
-        left.is_positive().then(|| left.unsigned_abs())
+    /// It is known that the store as such fails at this work: it is left alone.
+    pub(crate) fn leave_store_alone(&self, work: Work, error: &StoreError) {
+        self.gates.open(work.kind(), error, self.clock.now());
+    }
+
+    /// For how long the store is still to be left alone. Whatever wakes the agent, it is not asked.
+    pub(crate) fn store_rests(&self, work: Work) -> Option<Duration> {
+        self.gates.wait(work.kind(), self.clock.now()).map(|wait| wait.unsigned_abs())
+    }
+
+    /// For how long stock waits after a long outage, so that not all shops arrive at once.
+    pub(crate) fn stock_spreads(&self) -> Option<Duration> {
+        self.gates.spread(self.clock.now()).map(|wait| wait.unsigned_abs())
     }
 
     /// A person says that the store may be asked again.
     pub(crate) fn wake_store(&self) {
-        self.set_live(|live| live.store_rests_until = None);
+        self.gates.ask_now();
     }
 
     /// Notes that the ledger failed one of the reconcilers, and says when to try again.

@@ -766,3 +766,76 @@ async fn the_token_is_in_no_output_no_log_and_no_ledger_and_no_customer_is_in_a_
     }
     assert!(said_something, "the logs were read");
 }
+
+// ------------------------------------------------------------------------------------------------------------- the outbox
+
+/// What was given up is listed with its reason, tried again or dropped by name, and every decision is recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_is_listed_and_retried_or_dropped_by_name() {
+    use tillbridge::domain::Sku;
+    use tillbridge::ledger::Ledger;
+    use tillbridge::ledger::outbox::Delivered;
+    use tillbridge::ledger::outbox_trouble::MOST_TRIES;
+    use tillbridge::ports::Clock;
+
+    let mut shop = Shop::open().await;
+    let config = Config::load(Some(&shop.watch.config())).unwrap().0;
+    let ledger = Ledger::open(&config.agent.data_folder).unwrap();
+    let now = SystemClock.now();
+    let later = now + jiff::SignedDuration::from_mins(10);
+    ledger.mark_due(&["A 1", "B", "C"].map(|sku| Sku::new(sku).unwrap()), now).unwrap();
+    for item in ledger.lease_stock(3, later, now).unwrap() {
+        let why = "the web store answered 500".to_owned();
+        for _ in 0..MOST_TRIES {
+            let failed = Delivered::Alone { not_before: later, why: why.clone(), proved: true };
+            if item.sku.as_str() != "C" {
+                ledger.finish_stock(&[(item.clone(), failed)], now).unwrap();
+            }
+        }
+    }
+    ledger.return_lease(&ledger.lease_stock(3, later, later).unwrap()).unwrap();
+    drop(ledger);
+
+    shop.run(&["outbox", "list"]).is(0).says(&["A 1", "dead", "answered 500", "C", "waiting"]);
+    let dead = shop.run(&["outbox", "list", "--dead", "--format", "json"]).is(0).json();
+    assert_eq!((dead.as_array().unwrap().len(), &dead[0]["shown"], &dead[0]["tries"]), (2, &json!("A 1"), &json!(8)));
+    shop.run(&["status"]).is(69).says(&["Given up           2", "outbox list --dead"]);
+    shop.run(&["outbox", "retry", "NONE"]).is(4).says(&["nothing waits for the web store under NONE"]);
+    shop.run(&["outbox", "retry"]).is(2);
+    shop.run(&["outbox", "drop", "B"]).is(2);
+    shop.run(&["outbox", "drop", "B", "--reason", " "]).is(5).says(&["--reason"]);
+    shop.run(&["outbox", "retry", "A 1"]).is(0).says(&["The quantity of A 1 is tried again", "No agent is running"]);
+    shop.run(&["outbox", "drop", "sku:B", "--reason", "sold by phone", "--by", "bob"])
+        .is(0)
+        .says(&["keeps what it has"]);
+    let rows = shop.run(&["outbox", "list", "--format", "json"]).is(0).json();
+    let states: Vec<_> =
+        rows.as_array().unwrap().iter().map(|row| (row["shown"].clone(), row["state"].clone())).collect();
+    assert_eq!(states, [("B", "dropped"), ("A 1", "waiting"), ("C", "waiting")].map(|(of, is)| (json!(of), json!(is))));
+    assert_eq!((&rows[0]["by"], &rows[0]["reason"]), (&json!("bob"), &json!("sold by phone")));
+    shop.run(&["outbox", "list", "--dead"]).is(0).says(&["Nothing was given up."]);
+    let decisions = shop.run(&["outbox", "list", "--decisions", "--format", "json"]).is(0).json();
+    assert_eq!((&decisions[0]["what"], &decisions[1]["by"]), (&json!("drop"), &json!("ann")));
+    shop.run(&["outbox", "retry", "--all"]).is(0).says(&["tried again"]);
+    shop.run(&["outbox", "failures"]).is(0).says(&["No request to the web store has failed."]);
+}
+
+/// The agent's own failed request is shown with what was sent and answered, and the token is nowhere in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_requests_are_shown_with_their_answers_and_without_the_token() {
+    let mut shop = Shop::open().await;
+    shop.server.faults.set(Fault::Maintenance, Count::UntilCleared);
+    shop.start();
+    let asked = std::time::Instant::now();
+    let said = loop {
+        let said = shop.run(&["outbox", "failures"]).is(0);
+        if said.out.contains("GET /rest") {
+            break said;
+        }
+        assert!(asked.elapsed() < AT_MOST, "{said:?}");
+    };
+    let said = said.says(&["answered with 503", "< ", "maintenance downtime", "transient"]);
+    assert!(!said.out.contains(&shop.server.token), "{said:?}");
+    let rows = shop.run(&["outbox", "failures", "--format", "json"]).is(0).json();
+    assert_eq!(rows[0]["status"], 503);
+}

@@ -168,7 +168,7 @@ fn an_item_that_becomes_due_while_it_is_being_sent_stays_due() {
     let leased = kept.lease_stock(10, at(600), at(1)).unwrap();
     assert!(kept.lease_stock(10, at(600), at(1)).unwrap().is_empty(), "nobody else gets it meanwhile");
     kept.mark_due(&[sku("A")], at(2)).unwrap();
-    let stored = Delivered::Stored { written: 8.into(), moved: 0.into(), export: ExportId(1) };
+    let stored = Delivered::Stored { written: 8.into(), moved: 0.into(), export: ExportId(1), version: None };
     kept.finish_stock(&[(leased[0].clone(), stored.clone())], at(3)).unwrap();
     assert_eq!(due(&kept, 4), ["A"]);
     let leased = kept.lease_stock(10, at(600), at(5)).unwrap();
@@ -216,7 +216,7 @@ fn what_is_about_to_be_sent_is_unknown_until_it_has_been_read_back() {
     let kept = Kept::new();
     kept.mark_due(&[sku("A")], at(0)).unwrap();
     let leased = kept.lease_stock(10, at(600), at(1)).unwrap();
-    let stored = Delivered::Stored { written: 8.into(), moved: 0.into(), export: ExportId(1) };
+    let stored = Delivered::Stored { written: 8.into(), moved: 0.into(), export: ExportId(1), version: None };
     kept.finish_stock(&[(leased[0].clone(), stored)], at(2)).unwrap();
     let known = |kept: &Kept| kept.item_facts(&[sku("A")]).unwrap().1[&sku("A")].store.clone().unwrap().acknowledged;
     assert_eq!(known(&kept).unwrap().written, 8.into());

@@ -38,6 +38,17 @@ impl Authorization {
         Ok(Self::Header(name, value))
     }
 
+    /// What must not stand in any record of a request.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        match self {
+            // `Bearer` and `Basic` are none.
+            Self::Header(_, value) => {
+                let text = value.to_str().unwrap_or_default();
+                text.split_whitespace().filter(|part| !matches!(*part, "Bearer" | "Basic")).map(Secret::new).collect()
+            }
+        }
+    }
+
     /// The header for this request. Called anew for every sending.
     pub(crate) fn header_for(&self, method: &Method, url: &Url) -> (HeaderName, HeaderValue) {
         // A header that is the same for all looks at neither.

@@ -4,16 +4,21 @@
 //! [`LARGEST_ANSWER`]; redirects are not followed (a POST would silently become a GET); the token goes into one header,
 //! marked sensitive, and nowhere else. Does not repeat requests: whoever knows the meaning of a request decides that.
 
+use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Method, Url};
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, Url};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde::de::DeserializeOwned;
 
 use super::authorize::Authorization;
+use super::exchange::Masks;
 use super::failure;
 use super::settings::{SettingsError, StoreSettings};
 use crate::domain::retry::FailureClass;
@@ -23,6 +28,8 @@ use crate::ports::StoreError;
 pub(crate) const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 /// Idle connections are closed after this long; shops' routers forget them sooner or later.
 const IDLE_CONNECTION: std::time::Duration = std::time::Duration::from_secs(60);
+/// Smaller bodies are sent as they are: they fit into one packet.
+const WORTH_COMPRESSING: usize = 1400;
 /// How we introduce ourselves.
 const USER_AGENT: &str = concat!("Tillbridge/", env!("CARGO_PKG_VERSION"));
 
@@ -46,6 +53,9 @@ pub(crate) struct Client {
     host: String,
     authorization: Authorization,
     explain: Explain,
+    masks: Masks,
+    /// Are larger bodies sent compressed? Not any more, once the store refused one.
+    compresses: AtomicBool,
 }
 
 /// One request.
@@ -119,12 +129,17 @@ impl Client {
     ) -> Result<Self, SettingsError> {
         let url = Url::parse(&settings.url)
             .map_err(|why| SettingsError::Senseless { key: "url", complaint: why.to_string() })?;
+        let mut masks = Masks::default();
+        let configured = settings.token.iter().chain(&settings.proxy).cloned();
+        authorization.secrets().into_iter().chain(configured).for_each(|secret| masks.hide(&secret));
         Ok(Self {
             http: http_client(settings, &url)?,
             base: settings.url.trim_end_matches('/').to_owned(),
             host: url.host_str().unwrap_or_default().to_owned(),
             authorization,
             explain,
+            masks,
+            compresses: AtomicBool::new(settings.compress_requests),
         })
     }
 
@@ -138,6 +153,40 @@ impl Client {
     /// # Errors
     /// When there was no whole answer.
     pub(crate) async fn send(&self, call: &Call) -> Result<Reply, StoreError> {
+        let reply = self.send_once(call).await.map_err(|error| self.kept(error, call, None))?;
+        // 415 Unsupported Media Type (RFC 9110, 15.5.16; RFC 7694): nothing was carried out.
+        if reply.status == 415 && self.is_compressed(call) {
+            tracing::warn!(
+                "the web store takes no compressed requests, though `store.compress_requests` says so; they are sent plain"
+            );
+            self.compresses.store(false, Ordering::Relaxed);
+            return self.send_once(call).await.map_err(|error| self.kept(error, call, None));
+        }
+        Ok(reply)
+    }
+
+    fn is_compressed(&self, call: &Call) -> bool {
+        let is_large = call.body.as_ref().is_some_and(|body| body.len() >= WORTH_COMPRESSING);
+        is_large && self.compresses.load(Ordering::Relaxed)
+    }
+
+    fn with_body(&self, request: RequestBuilder, call: &Call) -> RequestBuilder {
+        let Some(body) = &call.body else { return request };
+        let request = request.header(CONTENT_TYPE, "application/json");
+        match self.is_compressed(call).then(|| compressed(body)).flatten() {
+            Some(bytes) => request.header(CONTENT_ENCODING, "gzip").body(bytes),
+            None => request.body(body.clone()),
+        }
+    }
+
+    /// The failure, with what went over the line.
+    fn kept(&self, mut error: StoreError, call: &Call, reply: Option<&Reply>) -> StoreError {
+        let (status, body) = reply.map_or((None, [].as_slice()), |reply| (Some(reply.status), &reply.body));
+        error.exchange.get_or_insert_with(|| Box::new(self.masks.seen(call, status, body)));
+        error
+    }
+
+    async fn send_once(&self, call: &Call) -> Result<Reply, StoreError> {
         let address = format!("{}{}", self.base, call.path);
         let url = Url::parse(&address).map_err(|why| {
             StoreError::new(FailureClass::Bug, format!("{}: {address} is no address ({why})", call.doing))
@@ -145,9 +194,7 @@ impl Client {
         let (name, value) = self.authorization.header_for(&call.method, &url);
         let mut request =
             self.http.request(call.method.clone(), url).header(name, value).header(ACCEPT, "application/json");
-        if let Some(body) = &call.body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
-        }
+        request = self.with_body(request, call);
         if let Some(key) = &call.idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
@@ -184,13 +231,21 @@ impl Client {
         if !reply.is_success() || reply.is_web_page() {
             return Err(self.refusal(call, reply));
         }
-        serde_json::from_slice(&reply.body).map_err(|why| failure::of_an_odd_answer(call, &self.host, reply, why))
+        let odd = |why| failure::of_an_odd_answer(call, &self.host, reply, why);
+        serde_json::from_slice(&reply.body).map_err(|why| self.kept(odd(why), call, Some(reply)))
     }
 
     /// The failure that an answer stands for.
     pub(crate) fn refusal(&self, call: &Call, reply: &Reply) -> StoreError {
-        failure::of_answer(call, &self.host, reply, &(self.explain)(reply.status, &reply.body))
+        let refusal = failure::of_answer(call, &self.host, reply, &(self.explain)(reply.status, &reply.body));
+        self.kept(refusal, call, Some(reply))
     }
+}
+
+/// The text, compressed; nothing if that could not be done (there is nothing that a vector could refuse).
+fn compressed(text: &str) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).ok()
 }
 
 fn http_client(settings: &StoreSettings, url: &Url) -> Result<reqwest::Client, SettingsError> {
@@ -297,3 +352,6 @@ pub(crate) fn encoded(part: &str) -> String {
 #[cfg(test)]
 #[path = "client_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "client_wire_tests.rs"]
+mod wire_tests;

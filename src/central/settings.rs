@@ -76,6 +76,10 @@ pub struct StoreSettings {
     /// Orders on one page ([`PAGE`]).
     #[serde(default = "page")]
     pub page: usize,
+    /// Send larger bodies compressed (gzip). Only for a store that says it takes them: neither nginx nor PHP unpacks a request
+    /// by itself (Apache does with mod_deflate as an input filter), so that a Magento finds no JSON in it.
+    #[serde(default)]
+    pub compress_requests: bool,
     /// What only a Magento store has.
     #[serde(default)]
     pub magento: Option<MagentoSettings>,
@@ -153,6 +157,7 @@ impl StoreSettings {
             timeout: TIMEOUT,
             batch: BATCH,
             page: PAGE,
+            compress_requests: false,
             magento: None,
             store_api: None,
         }

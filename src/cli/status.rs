@@ -71,6 +71,9 @@ fn print(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         "Waiting to be sent {} item(s), {} order note(s){waits}",
         report.outbox.stock, report.outbox.acknowledgements
     )?;
+    if report.outbox.dead > 0 {
+        writeln!(out, "Given up           {}; see them with: tillbridge outbox list --dead", report.outbox.dead)?;
+    }
     orders(out, report)
 }
 

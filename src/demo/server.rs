@@ -53,6 +53,7 @@ pub struct StoreServer {
     pub faults: Faults,
     router: Router,
     tls: Tls,
+    http2: bool,
     port: u16,
     running: Option<Running>,
 }
@@ -78,7 +79,20 @@ impl StoreServer {
     /// # Errors
     /// When there is no certificate, or the port is taken.
     pub fn start_on(port: u16, router: Router, token: &str) -> Result<Self, ServerError> {
+        Self::with(port, router, token, false)
+    }
+
+    /// Starts a store that offers HTTP/2 besides HTTP/1.1.
+    ///
+    /// # Errors
+    /// When there is no certificate or no port.
+    pub fn start_with_http2(router: Router, token: &str) -> Result<Self, ServerError> {
+        Self::with(0, router, token, true)
+    }
+
+    fn with(port: u16, router: Router, token: &str, http2: bool) -> Result<Self, ServerError> {
         let (tls, faults) = (Tls::new()?, Faults::default());
+        let tls = if http2 { tls.with_http2() } else { tls };
         let mut store = Self {
             url: String::new(),
             ca_pem: tls.ca_pem.clone(),
@@ -86,6 +100,7 @@ impl StoreServer {
             router: in_front_of(router, faults.clone()),
             faults,
             tls,
+            http2,
             port,
             running: None,
         };
@@ -112,8 +127,8 @@ impl StoreServer {
         let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(self.tls.server.clone()));
         let server = axum_server::Server::<SocketAddr>::from_listener(listener)
             .acceptor(FaultyAcceptor::new(acceptor, self.faults.clone()))
-            .http1_only()
             .handle(handle.clone());
+        let server = if self.http2 { server } else { server.http1_only() };
         let service = self.router.clone().into_make_service_with_connect_info::<SocketAddr>();
         let task = tokio::spawn(server.serve(service));
         self.running = Some(Running { handle, task });

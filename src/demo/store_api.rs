@@ -120,6 +120,8 @@ pub struct StoreBooks {
     location: String,
     stock: BTreeMap<String, Held>,
     orders: BTreeMap<String, StoreOrder>,
+    /// Which orders have a line with a SKU.
+    sold: BTreeMap<String, BTreeSet<String>>,
     events: Vec<Event>,
     acks: Vec<Ack>,
     keys: BTreeMap<String, (String, u16, String)>,
@@ -141,6 +143,7 @@ impl StoreBooks {
             location: location.to_owned(),
             stock: BTreeMap::new(),
             orders: BTreeMap::new(),
+            sold: BTreeMap::new(),
             events: Vec::new(),
             acks: Vec::new(),
             keys: BTreeMap::new(),
@@ -179,7 +182,8 @@ impl StoreBooks {
         let told = self.stock.get(sku).filter(|held| held.managed)?.told.as_ref()?;
         let since =
             |order: &StoreOrder| order.to_take(sku) - told.included.get(&order.id).copied().unwrap_or(Quantity::ZERO);
-        Some((told.available - self.orders.values().map(since).sum()).or_zero())
+        let orders = self.sold.get(sku).into_iter().flatten().filter_map(|id| self.orders.get(id));
+        Some((told.available - orders.map(since).sum()).or_zero())
     }
 
     /// The version of a SKU's quantity.

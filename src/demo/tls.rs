@@ -9,6 +9,9 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::ServerConfig;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+/// Names of the protocols in TLS (RFC 7301).
+const HTTP_1: &[u8] = b"http/1.1";
+const HTTP_2: &[u8] = b"h2";
 /// What the server's certificate is good for.
 const NAMES: [&str; 3] = ["127.0.0.1", "localhost", "::1"];
 
@@ -59,7 +62,15 @@ impl Tls {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], private)?;
-        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        server.alpn_protocols = vec![HTTP_1.to_vec()];
         Ok(Self { server: Arc::new(server), ca_pem: authority.pem() })
+    }
+
+    /// The same, offering HTTP/2 first.
+    pub(crate) fn with_http2(mut self) -> Self {
+        let mut server = (*self.server).clone();
+        server.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
+        self.server = Arc::new(server);
+        self
     }
 }

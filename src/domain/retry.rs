@@ -27,6 +27,17 @@ pub enum FailureClass {
     Bug,
 }
 
+impl FailureClass {
+    /// Its word in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Permanent => "permanent",
+            Self::Bug => "bug",
+        }
+    }
+}
+
 /// The pause before the next attempt.
 ///
 /// `attempt` counts from 1 (the attempt that just failed). `jitter` is a random number in 0.0 ..= 1.0, passed in.

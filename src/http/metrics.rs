@@ -51,7 +51,8 @@ fn orders(report: &Report) -> Vec<(Labels, i64)> {
 }
 
 fn outbox(report: &Report) -> Vec<(Labels, i64)> {
-    let kinds = [("stock", report.outbox.stock), ("acknowledgement", report.outbox.acknowledgements)];
+    let outbox = &report.outbox;
+    let kinds = [("stock", outbox.stock), ("acknowledgement", outbox.acknowledgements), ("dead", outbox.dead)];
     kinds.into_iter().map(|(kind, depth)| (vec![("kind", kind.to_owned())], signed(depth))).collect()
 }
 

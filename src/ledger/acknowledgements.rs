@@ -49,6 +49,8 @@ pub(crate) fn enqueue(tx: &Transaction<'_>, news: &News<'_>, now: Timestamp) -> 
     let body = serde_json::to_string(&body).unwrap_or_default();
     let older = "DELETE FROM outbox_acknowledgement WHERE order_id = ?1 AND idempotency_key <> ?2 AND leased = 0";
     tx.execute(older, params![news.order.0, key]).doing(QUEUE)?;
+    let given_up = "DELETE FROM outbox_trouble WHERE kind = 'acknowledgement' AND order_id = ?1 AND key <> ?2";
+    tx.execute(given_up, params![news.order.0, key]).doing(QUEUE)?;
     let sql = "INSERT INTO outbox_acknowledgement (idempotency_key, order_id, body, due_since) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT DO NOTHING";
     tx.execute(sql, params![key, news.order.0, body, micros(now)]).map(|_| ()).doing(QUEUE)
@@ -60,6 +62,24 @@ pub(crate) fn withhold(tx: &Transaction<'_>, order: &OrderId, copy: u32, stage: 
     tx.execute("DELETE FROM outbox_acknowledgement WHERE idempotency_key = ?1 AND leased = 0", [key])
         .map(|_| ())
         .doing("withhold an acknowledgement")
+}
+
+/// Without those that were on their way, or given back, when newer news of their order was queued.
+fn unless_overtaken(
+    tx: &Transaction<'_>,
+    due: Vec<(Acknowledgement, u32)>,
+) -> rusqlite::Result<Vec<(Acknowledgement, u32)>> {
+    let mut forget = tx.prepare_cached(
+        "DELETE FROM outbox_acknowledgement WHERE idempotency_key = ?1 AND EXISTS
+         (SELECT 1 FROM outbox_acknowledgement n WHERE n.order_id = ?2 AND n.due_since > outbox_acknowledgement.due_since)",
+    )?;
+    let mut left = Vec::with_capacity(due.len());
+    for (news, attempts) in due {
+        if forget.execute([&news.idempotency_key, &news.order.0])? == 0 {
+            left.push((news, attempts));
+        }
+    }
+    Ok(left)
 }
 
 impl Ledger {
@@ -89,7 +109,8 @@ impl Ledger {
                 })?;
                 Ok((news, row.get(1)?))
             })?;
-            due.collect()
+            let due: Vec<(Acknowledgement, u32)> = due.collect::<rusqlite::Result<_>>()?;
+            unless_overtaken(tx, due)
         })
     }
 
@@ -117,21 +138,12 @@ impl Ledger {
         })
     }
 
-    /// Notes that an acknowledgement failed, and when to try again; not at all when there is newer news of the order.
+    /// Notes that an acknowledgement failed, and when to try again.
     ///
     /// # Errors
     /// A failure of SQLite.
     pub fn acknowledge_again(&self, news: &Acknowledgement, not_before: Timestamp, why: &str) -> Result<()> {
         self.write("note a failed acknowledgement", |tx| {
-            let overtaken = tx.execute(
-                "DELETE FROM outbox_acknowledgement WHERE idempotency_key = ?1 AND EXISTS
-                 (SELECT 1 FROM outbox_acknowledgement n WHERE n.order_id = outbox_acknowledgement.order_id
-                    AND n.idempotency_key <> ?1 AND n.due_since >= outbox_acknowledgement.due_since)",
-                [&news.idempotency_key],
-            )?;
-            if overtaken > 0 {
-                return Ok(());
-            }
             tx.execute(
                 "UPDATE outbox_acknowledgement SET attempts = attempts + 1, ready_at = ?2, leased = 0, last_error = ?3
                  WHERE idempotency_key = ?1",

@@ -68,7 +68,11 @@ impl Ledger {
         self.read("list items that the store does not take", |tx| {
             // A name by which the till means another item is no item of the till.
             let code = Names::of(tx)?.till_of("s.sku");
-            let unusual = format!("FROM store_item s WHERE s.kind <> 'kept' AND {code} IS NOT NULL");
+            // What was given up, or dropped by a person, is told of as such.
+            let unusual = format!(
+                "FROM store_item s WHERE s.kind <> 'kept' AND {code} IS NOT NULL AND NOT EXISTS
+                 (SELECT 1 FROM outbox_trouble t WHERE t.kind = 'stock' AND t.key = s.sku AND t.state <> 'tried')"
+            );
             let all: i64 = tx
                 .query_row(&format!("SELECT count(*) {unusual}"), [], |row| row.get(0))
                 .doing("count items that the store does not take")?;

@@ -16,6 +16,7 @@ use crate::domain::corrections::{Booked, Taken};
 use crate::domain::reconcile::{Acknowledged, Apart, Claim};
 use crate::domain::stock::Counted;
 use crate::domain::{AdmittedSnapshot, ExportId, ItemMap, OrderId, Quantity, Sku};
+use crate::ports::StockVersion;
 
 /// All that the arithmetic needs about one SKU, read at one moment.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +45,8 @@ pub struct StoreItem {
     pub kind: StoreItemKind,
     /// The last acknowledged write.
     pub acknowledged: Option<Acknowledged>,
+    /// The store's version mark of what it then held, where it has such marks.
+    pub version: Option<StockVersion>,
     /// When that was.
     pub written_at: Option<Timestamp>,
     /// What the store answered last.
@@ -239,7 +242,7 @@ fn read_claims_of_others(
 
 fn read_store_items(tx: &Connection, wanted: &str, facts: &mut HashMap<Sku, ItemFacts>) -> rusqlite::Result<()> {
     let mut found = tx.prepare_cached(
-        "SELECT s.sku, s.kind, s.written, s.moved, s.written_at, s.answer, s.checked_at
+        "SELECT s.sku, s.kind, s.written, s.moved, s.written_at, s.answer, s.checked_at, s.version
          FROM json_each(?1) w CROSS JOIN store_item s ON s.sku = w.value",
     )?;
     let mut rows = found.query([wanted])?;
@@ -251,6 +254,7 @@ fn read_store_items(tx: &Connection, wanted: &str, facts: &mut HashMap<Sku, Item
         let item = StoreItem {
             kind: StoreItemKind::from_word(&row.get::<_, String>("kind")?),
             acknowledged,
+            version: row.get::<_, Option<String>>("version")?.map(StockVersion),
             written_at: row.get::<_, Option<i64>>("written_at")?.map(at_column),
             answer: row.get("answer")?,
             checked_at: at_column(row.get("checked_at")?),

@@ -2,7 +2,8 @@
 //!
 //! Promises: one row per SKU, which says that it is *due*, never a number; the number is computed when it is sent. A row
 //! that became due again while it was being sent stays due. Attempts, pauses and leases are in the row, so that a crash
-//! loses nothing. Nothing is dropped but by being delivered, or by a recorded decision that there is nothing to deliver.
+//! loses nothing. Nothing is dropped but by being delivered, or by a recorded decision that there is nothing to deliver. What
+//! the store keeps failing at leaves it as a dead letter ([`super::outbox_trouble`]).
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
@@ -10,9 +11,11 @@ use serde::Serialize;
 
 use super::item_map::Names;
 use super::items::{StoreItemKind, sku_column};
+use super::outbox_trouble::{self, NOT_ALONE, Tried};
 use super::{Doing, Ledger, Result, at_column, micros};
 use crate::domain::retry::LONGEST_PAUSE;
 use crate::domain::{ExportId, OrderId, Quantity, Sku};
+use crate::ports::StockVersion;
 
 /// A SKU that is due, leased to the sender.
 #[derive(Debug, Clone)]
@@ -36,6 +39,8 @@ pub enum Delivered {
         moved: Quantity,
         /// The export behind it.
         export: ExportId,
+        /// The store's version mark of it, where it has such marks.
+        version: Option<StockVersion>,
     },
     /// The store holds what it should.
     NothingToSend,
@@ -46,12 +51,21 @@ pub enum Delivered {
         /// The store's reason.
         why: String,
     },
-    /// The store refused the quantity. It may take it later (a deadlock reads like that), so it stays due.
+    /// The store refused the quantity. It may take it later (a deadlock reads like that), so it stays due for some tries.
     Refused {
         /// When to try again.
         not_before: Timestamp,
         /// The store's reason.
         why: String,
+    },
+    /// The item makes a whole request fail. It is sent alone from now on, for some tries.
+    Alone {
+        /// When to try again.
+        not_before: Timestamp,
+        /// How the request failed.
+        why: String,
+        /// Were others taken meanwhile, so that it is not the store?
+        proved: bool,
     },
     /// Try again, not before this time.
     Again {
@@ -69,6 +83,8 @@ pub struct Depth {
     pub stock: u64,
     /// Acknowledgements that are due.
     pub acknowledgements: u64,
+    /// Dead letters of both kinds: not in the two figures above.
+    pub dead: u64,
     /// Since when the oldest of them is due.
     pub oldest: Option<Timestamp>,
 }
@@ -105,24 +121,28 @@ impl Ledger {
         })
     }
 
-    /// Leases up to `limit` SKUs that are due, oldest first, until `lease_until`.
+    /// Leases up to `limit` SKUs that are due, oldest first, until `lease_until`. One that makes whole requests fail comes
+    /// after all others, and alone.
     ///
     /// # Errors
     /// A failure of SQLite.
     pub fn lease_stock(&self, limit: usize, lease_until: Timestamp, now: Timestamp) -> Result<Vec<DueSku>> {
-        let ready = format!("FROM outbox_stock WHERE {READY}");
-        if !self.read("see what is due", |tx| exists(tx, &format!("SELECT 1 {ready}"), now))? {
+        if !self.stock_is_due(now)? {
             return Ok(Vec::new());
         }
         self.write("lease items that are due", |tx| {
-            let mut lease = tx.prepare_cached(&format!(
-                "UPDATE outbox_stock SET leased = 1, ready_at = ?3 WHERE sku IN (SELECT sku {ready} ORDER BY ready_at LIMIT ?2)
-                 RETURNING sku, mark, attempts"
-            ))?;
-            let due = lease.query_map(params![micros(now), limit as i64, micros(lease_until)], |row| {
-                Ok(DueSku { sku: sku_column(row.get::<_, String>(0)?)?, mark: row.get(1)?, attempts: row.get(2)? })
-            })?;
-            due.collect()
+            let lease = |only: &str, limit: usize| {
+                let mut lease = tx.prepare_cached(&format!(
+                    "UPDATE outbox_stock SET leased = 1, ready_at = ?3 WHERE sku IN
+                     (SELECT sku FROM outbox_stock o WHERE {READY} {only} ORDER BY ready_at LIMIT ?2) RETURNING sku, mark, attempts"
+                ))?;
+                let due = lease.query_map(params![micros(now), limit as i64, micros(lease_until)], |row| {
+                    Ok(DueSku { sku: sku_column(row.get::<_, String>(0)?)?, mark: row.get(1)?, attempts: row.get(2)? })
+                })?;
+                due.collect::<rusqlite::Result<Vec<_>>>()
+            };
+            let due = lease(NOT_ALONE, limit)?;
+            if due.is_empty() { lease("", 1) } else { Ok(due) }
         })
     }
 
@@ -149,7 +169,7 @@ impl Ledger {
     pub fn about_to_write(&self, skus: &[Sku]) -> Result<()> {
         self.write("note what is about to be sent", |tx| {
             let mut forget = tx.prepare_cached(
-                "UPDATE store_item SET written = NULL, moved = NULL WHERE sku = ?1 AND written IS NOT NULL",
+                "UPDATE store_item SET written = NULL, moved = NULL, version = NULL WHERE sku = ?1 AND written IS NOT NULL",
             )?;
             for sku in skus {
                 forget.execute([sku.as_str()])?;
@@ -167,7 +187,7 @@ impl Ledger {
             for (due, delivered) in results {
                 finish_one(tx, due, delivered, now)?;
             }
-            Ok(())
+            outbox_trouble::after_delivery(tx, results, now)
         })
     }
 
@@ -186,7 +206,8 @@ impl Ledger {
             let ((stock, old_stock), (acknowledgements, old_news)) =
                 (one("outbox_stock")?, one("outbox_acknowledgement")?);
             let oldest = [old_stock, old_news].into_iter().flatten().min().map(at_column);
-            Ok(Depth { stock: stock.unsigned_abs(), acknowledgements: acknowledgements.unsigned_abs(), oldest })
+            let (stock, acknowledgements) = (stock.unsigned_abs(), acknowledgements.unsigned_abs());
+            Ok(Depth { stock, acknowledgements, dead: outbox_trouble::dead_in(tx)?, oldest })
         })
     }
 
@@ -195,20 +216,25 @@ impl Ledger {
     /// # Errors
     /// A failure of SQLite.
     pub fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        let (stock, news) = self.next_due_each(now)?;
+        Ok([stock, news].into_iter().flatten().min())
+    }
+
+    /// The same for quantities and for notes.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn next_due_each(&self, now: Timestamp) -> Result<(Option<Timestamp>, Option<Timestamp>)> {
         self.read("see when something is due", |tx| {
-            for table in ["outbox_stock", "outbox_acknowledgement"] {
+            let next = |table: &str| {
                 if exists(tx, &format!("SELECT 1 FROM {table} WHERE {READY}"), now)? {
                     return Ok(Some(now));
                 }
-            }
-            tx.query_row(
-                "SELECT min(t) FROM (SELECT min(ready_at) AS t FROM outbox_stock
-                 UNION ALL SELECT min(ready_at) FROM outbox_acknowledgement)",
-                [],
-                |row| row.get::<_, Option<i64>>(0),
-            )
-            .map(|at| at.map(at_column))
-            .doing("see when something is due")
+                tx.query_row(&format!("SELECT min(ready_at) FROM {table}"), [], |row| row.get::<_, Option<i64>>(0))
+                    .map(|at| at.map(at_column))
+                    .doing("see when something is due")
+            };
+            Ok((next("outbox_stock")?, next("outbox_acknowledgement")?))
         })
     }
 
@@ -237,7 +263,9 @@ impl Ledger {
     /// # Errors
     /// A failure of SQLite.
     pub fn mark_unusual_due(&self, asked_before: Timestamp, now: Timestamp) -> Result<()> {
-        const OLD: &str = "FROM store_item WHERE kind <> 'kept' AND checked_at < ?1";
+        // What a person dropped waits for a new count or order.
+        const OLD: &str = "FROM store_item s WHERE kind <> 'kept' AND checked_at < ?1 AND NOT EXISTS
+            (SELECT 1 FROM outbox_trouble t WHERE t.kind = 'stock' AND t.key = s.sku AND t.state = 'dropped')";
         let any =
             self.read("see what to ask about again", |tx| exists(tx, &format!("SELECT 1 {OLD}"), asked_before))?;
         if !any {
@@ -268,8 +296,12 @@ impl Ledger {
     pub fn settings_changed(&self, now: Timestamp) -> Result<()> {
         self.transact("start anew with other settings", |tx| {
             let doing = "start anew with other settings";
-            tx.execute("UPDATE store_item SET written = NULL, moved = NULL WHERE written IS NOT NULL", [])
-                .doing(doing)?;
+            tx.execute(
+                "UPDATE store_item SET written = NULL, moved = NULL, version = NULL WHERE written IS NOT NULL",
+                [],
+            )
+            .doing(doing)?;
+            outbox_trouble::forget_all(tx).doing(doing)?;
             tx.execute("DELETE FROM export WHERE state = 'rejected'", []).doing(doing)?;
             let web = Names::of(tx)?.web_of("r.sku");
             let all = format!(
@@ -316,14 +348,15 @@ pub(crate) fn exists(tx: &Connection, sql: &str, now: Timestamp) -> Result<bool>
 
 fn finish_one(tx: &Transaction<'_>, due: &DueSku, delivered: &Delivered, now: Timestamp) -> rusqlite::Result<()> {
     match delivered {
-        Delivered::Stored { written, moved, export } => {
+        Delivered::Stored { written, moved, export, version } => {
+            let version = version.as_ref().map(|version| version.0.as_str());
             tx.prepare_cached(
-                "INSERT INTO store_item (sku, kind, written, moved, written_at, export_id, answer, checked_at)
-                 VALUES (?1, 'kept', ?2, ?3, ?4, ?5, 'taken', ?4)
-                 ON CONFLICT (sku) DO UPDATE SET kind = 'kept', written = excluded.written, moved = excluded.moved,
+                "INSERT INTO store_item (sku, kind, written, moved, written_at, export_id, answer, checked_at, version)
+                 VALUES (?1, 'kept', ?2, ?3, ?4, ?5, 'taken', ?4, ?6)
+                 ON CONFLICT (sku) DO UPDATE SET kind = 'kept', written = excluded.written, moved = excluded.moved, version = excluded.version,
                    written_at = excluded.written_at, export_id = excluded.export_id, answer = excluded.answer, checked_at = excluded.checked_at",
             )?
-            .execute(params![due.sku.as_str(), written.to_string(), moved.to_string(), micros(now), export.0])?;
+            .execute(params![due.sku.as_str(), written.to_string(), moved.to_string(), micros(now), export.0, version])?;
             done(tx, due)
         }
         Delivered::NothingToSend => done(tx, due),
@@ -333,15 +366,30 @@ fn finish_one(tx: &Transaction<'_>, due: &DueSku, delivered: &Delivered, now: Ti
         }
         Delivered::Refused { not_before, why } => {
             note_kind(tx, due, StoreItemKind::Refused, why, now)?;
-            finish_one(tx, due, &Delivered::Again { not_before: *not_before, why: why.clone() }, now)
+            failed(tx, due, &Tried { not_before: *not_before, why, alone: false, proved: true }, now).map(|_| ())
         }
-        Delivered::Again { not_before, why } => tx
-            .prepare_cached(
-                "UPDATE outbox_stock SET attempts = attempts + 1, ready_at = ?2, leased = 0, last_error = ?3 WHERE sku = ?1",
-            )?
-            .execute(params![due.sku.as_str(), micros(*not_before), why])
-            .map(|_| ()),
+        Delivered::Alone { not_before, why, proved } => {
+            if failed(tx, due, &Tried { not_before: *not_before, why, alone: true, proved: *proved }, now)? {
+                note_kind(tx, due, StoreItemKind::Refused, why, now)?;
+            }
+            Ok(())
+        }
+        Delivered::Again { not_before, why } => again(tx, due, *not_before, why),
     }
+}
+
+fn again(tx: &Transaction<'_>, due: &DueSku, not_before: Timestamp, why: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE outbox_stock SET attempts = attempts + 1, ready_at = ?2, leased = 0, last_error = ?3 WHERE sku = ?1",
+    )?
+    .execute(params![due.sku.as_str(), micros(not_before), why])
+    .map(|_| ())
+}
+
+/// The item itself failed: it is tried so many times, and then no more until something changes. Is it given up now?
+fn failed(tx: &Transaction<'_>, due: &DueSku, tried: &Tried<'_>, now: Timestamp) -> rusqlite::Result<bool> {
+    let is_dead = outbox_trouble::count_stock(tx, &due.sku, tried, now)?;
+    if is_dead { done(tx, due) } else { again(tx, due, tried.not_before, tried.why) }.map(|()| is_dead)
 }
 
 fn note_kind(
@@ -354,7 +402,7 @@ fn note_kind(
     tx.prepare_cached(
         "INSERT INTO store_item (sku, kind, answer, checked_at) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (sku) DO UPDATE SET kind = excluded.kind, answer = excluded.answer, checked_at = excluded.checked_at,
-           written = NULL, moved = NULL",
+           written = NULL, moved = NULL, version = NULL",
     )?
     .execute(params![due.sku.as_str(), kind.word(), why, micros(now)])
     .map(|_| ())

@@ -3,10 +3,11 @@
 //! Promises: before every batch the order feed is read to its end, so that no quantity is computed from old orders; what
 //! the store already holds is not sent; before a request goes out the ledger forgets what it believed of those SKUs, so
 //! that a lost answer or a crash leads to reading, never to guessing; after a write the store is read back between two
-//! readings of the orders, and only a quantity that stood still and is right counts as delivered.
+//! readings of the orders, and only a quantity that stood still and is right counts as delivered. What makes a request fail
+//! is searched for and set apart (`parts`), and holds up nothing else.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -15,34 +16,32 @@ use tokio::sync::Mutex;
 
 use super::intake::{Intake, PullError};
 use super::orders::Orders;
-use super::{Next, Reconciler, Shop, Work, chain};
+use super::{Next, Reconciler, Shop, Work, chain, guard};
 use crate::domain::reconcile::StockModel;
 use crate::domain::retry::{self, FailureClass};
-use crate::ledger::conditions::{Severity, Trouble};
-use crate::ledger::explain::UnusualItem;
 use crate::ledger::orders::Recorded;
 use crate::ledger::outbox::{Delivered, DueSku};
 use crate::ledger::runs::Attempt;
 use crate::ledger::{LedgerError, facts};
-use crate::ports::{Acknowledgement, StoreError, StoreFacts};
+use crate::ports::{StoreError, StoreFacts};
 
 mod audit;
 mod batch;
+mod notes;
+mod parts;
+mod report;
 
 pub use audit::{SALABLE_DIFFERS, STORE_FALLS_SHORT};
+pub use report::{DEAD_LETTERS, DRIFT, ITEMS_NOT_TAKEN};
 
-/// Condition: the store does not take some of the till's items.
-pub const ITEMS_NOT_TAKEN: &str = "items_not_taken";
-/// Condition: the store held other quantities than those we had written.
-pub const DRIFT: &str = "drift";
 /// Its name where the ledger fails it.
 const WHAT: &str = "delivery";
 /// How long leased rows belong to the sender: longer than the slowest request.
 const LEASE: SignedDuration = SignedDuration::from_mins(10);
 /// An item that the store did not take is asked about again after this long, or with a new count.
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(24);
-/// Acknowledgements in one go.
-const MOST_ACKNOWLEDGEMENTS: u32 = 100;
+/// Activations of the orders reconciler in a row, before stock is sent: each writes some hundreds of orders.
+const MOST_ORDER_ROUNDS: usize = 200;
 
 /// What an activation did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -55,6 +54,8 @@ pub struct Figures {
     pub requests: u64,
     /// SKUs that the store does not take.
     pub not_taken: u64,
+    /// SKUs and notes that made requests fail, and are tried apart from the others.
+    pub set_apart: u64,
     /// SKUs that have to be computed again because something moved meanwhile.
     pub moved_meanwhile: u64,
     /// SKUs of which the store held something else than we believed.
@@ -68,6 +69,8 @@ pub struct Figures {
 enum Stopped {
     /// The store failed at this work.
     Store(Work, StoreError),
+    /// A request with these items in it failed: it may be for what was in it.
+    Items(Work, StoreError),
     /// The ledger failed.
     Ledger(LedgerError),
 }
@@ -100,8 +103,10 @@ struct State {
     facts: Option<StoreFacts>,
     /// Activations in a row that the store stopped.
     failures: u32,
-    /// Batches in a row that failed.
-    failed_batches: u32,
+    /// How often the size of batches was halved, because whole ones failed and their parts did not.
+    halvings: u32,
+    /// What was last kept of what the store taught.
+    learned: Option<String>,
     audit: audit::Audit,
 }
 
@@ -116,7 +121,7 @@ impl Delivery {
         let line_is_down =
             matches!(&delivered, Err(Stopped::Store(_, error)) if error.class == FailureClass::Transient);
         // Notes of orders come after stock and never hinder it.
-        if !line_is_down {
+        if !line_is_down && self.shop.stock_spreads().is_none() {
             self.acknowledge(figures).await?;
         }
         delivered
@@ -127,38 +132,53 @@ impl Delivery {
         self.shop.ledger.distrust_far_times(now)?;
         self.shop.ledger.mark_unusual_due(now.saturating_sub(ASK_AGAIN_AFTER).unwrap_or(Timestamp::MIN), now)?;
         let mut first = true;
-        while self.shop.ledger.stock_is_due(self.shop.clock.now())? && !self.shop.is_paused() {
+        while self.may_deliver()? {
             let model = self.model(state).await?;
-            let pulled = self.intake.pull().await?;
-            // After days offline the till gets its orders before the store gets our stock.
-            if first || pulled != Recorded::default() {
-                tokio::task::block_in_place(|| self.orders.reconcile())?;
+            if first {
+                // After days offline the till gets its orders before the store gets our stock.
+                self.pull_and_publish(first).await?;
+                if self.shop.stock_spreads().is_some() {
+                    return Ok(());
+                }
             }
-            first = false;
             let due = self.lease(state)?;
             if due.is_empty() {
                 break;
             }
-            if let Err(stopped) = self.batch(&due, model, figures).await {
-                state.failed_batches = state.failed_batches.saturating_add(1);
-                if matches!(&stopped, Stopped::Store(Work::Write, error) if error.maybe_done) {
-                    state.audit.doubt(due.iter().map(|item| item.sku.clone()), self.shop.clock.now());
-                }
-                self.postpone(&due, &stopped)?;
-                return Err(stopped);
-            }
-            state.failed_batches = 0;
+            self.deliver_parts(due, model, state, figures, first).await?;
+            first = false;
         }
         if !self.shop.ledger.stock_is_due(Timestamp::MAX)? {
+            state.halvings = 0;
             self.shop.writing_is_done();
         }
         Ok(())
     }
 
-    /// After a failure the next batch is half as large, so that one bad item cannot keep the others for ever.
+    fn may_deliver(&self) -> Result<bool, LedgerError> {
+        let may = self.shop.store_rests(Work::Write).is_none() && !self.shop.is_paused();
+        Ok(may && self.shop.ledger.stock_is_due(self.shop.clock.now())?)
+    }
+
+    /// Reads the orders to their end, and has what is new written for the till.
+    async fn pull_and_publish(&self, in_any_case: bool) -> Result<(), Stopped> {
+        let pulled = self.intake.pull().await?;
+        if !in_any_case && pulled == Recorded::default() {
+            return Ok(());
+        }
+        tokio::task::block_in_place(|| {
+            for _ in 0..MOST_ORDER_ROUNDS {
+                if self.orders.reconcile()?.published == 0 {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn lease(&self, state: &State) -> Result<Vec<DueSku>, LedgerError> {
         let now = self.shop.clock.now();
-        let limit = (self.shop.store.batch_size() >> state.failed_batches.min(usize::BITS - 1)).max(1);
+        let limit = (self.shop.store.batch_size() >> state.halvings.min(usize::BITS - 1)).max(1);
         self.shop.ledger.lease_stock(limit, now.saturating_add(LEASE).unwrap_or(Timestamp::MAX), now)
     }
 
@@ -188,52 +208,6 @@ impl Delivery {
         ledger.set_fact(facts::STORE_MODEL, Some(model.word()))
     }
 
-    /// Tells the store what became of orders. A failure postpones these notes and nothing else.
-    async fn acknowledge(&self, figures: &mut Figures) -> Result<(), LedgerError> {
-        let now = self.shop.clock.now();
-        let lease_until = now.saturating_add(LEASE).unwrap_or(Timestamp::MAX);
-        let mut not_before = None;
-        for (news, attempts) in self.shop.ledger.lease_acknowledgements(MOST_ACKNOWLEDGEMENTS, lease_until, now)? {
-            if !self.shop.store.wants(news.stage) {
-                self.shop.ledger.acknowledged(&news, now)?;
-                continue;
-            }
-            if let Some(later) = not_before {
-                self.shop.ledger.acknowledge_again(&news, later, "waits for the one before it")?;
-                continue;
-            }
-            let (started, clock) = (self.shop.clock.now(), Instant::now());
-            let told = self.shop.store.acknowledge(&news).await;
-            self.note_attempt("acknowledgement", started, clock, 1, told.as_ref().err())?;
-            match told {
-                Ok(()) => {
-                    self.shop.ledger.acknowledged(&news, self.shop.clock.now())?;
-                    self.shop.store_served(Work::TakeNote);
-                    figures.acknowledged += 1;
-                }
-                Err(error) => {
-                    let later = self.was_not_noted(&news, attempts, &error)?;
-                    not_before = (error.class == FailureClass::Transient).then_some(later);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn was_not_noted(
-        &self,
-        news: &Acknowledgement,
-        attempts: u32,
-        error: &StoreError,
-    ) -> Result<Timestamp, LedgerError> {
-        tracing::warn!(order.number = news.number, error = chain(error), "the web store did not take note of an order");
-        self.shop.store_failed(Work::TakeNote, error);
-        let pause = retry::pause(attempts + 1, error.class, error.retry_after, fastrand::f64());
-        let later = self.shop.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
-        self.shop.ledger.acknowledge_again(news, later, &chain(error))?;
-        Ok(later)
-    }
-
     fn note_attempt(
         &self,
         kind: &str,
@@ -246,7 +220,7 @@ impl Delivery {
             at,
             kind: kind.to_owned(),
             items: items as u64,
-            outcome: error.map_or_else(|| "done".to_owned(), |error| format!("{:?}", error.class).to_lowercase()),
+            outcome: error.map_or("done", |error| error.class.word()).to_owned(),
             detail: error.map(|error| chain(error)),
             millis: clock.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
         })
@@ -254,7 +228,10 @@ impl Delivery {
 
     /// What was leased stays due; the pause is the same for the whole batch.
     fn postpone(&self, due: &[DueSku], stopped: &Stopped) -> Result<(), LedgerError> {
-        let Stopped::Store(_, error) = stopped else { return self.shop.ledger.return_lease(due) };
+        let error = match stopped {
+            Stopped::Store(_, error) | Stopped::Items(_, error) if !guard::was_left_alone(error) => error,
+            Stopped::Store(..) | Stopped::Items(..) | Stopped::Ledger(_) => return self.shop.ledger.return_lease(due),
+        };
         let now = self.shop.clock.now();
         let attempts = due.iter().map(|item| item.attempts).max().unwrap_or_default();
         let pause = retry::pause(attempts + 1, error.class, error.retry_after, fastrand::f64());
@@ -265,43 +242,45 @@ impl Delivery {
         self.shop.ledger.finish_stock(&results, now)
     }
 
-    fn report(&self, figures: &Figures) -> Result<(), LedgerError> {
-        let (count, first) = self.shop.ledger.unusual_items(5)?;
-        let code = |item: &UnusualItem| match &item.till_code {
-            Some(code) if *code != item.sku => format!(", the till's {code}"),
-            Some(_) | None => String::new(),
-        };
-        let named: Vec<String> =
-            first.iter().map(|item| format!("{}{} ({})", item.sku, code(item), item.why)).collect();
-        let troubles: Vec<Trouble> = (count > 0)
-            .then(|| Trouble {
-                code: ITEMS_NOT_TAKEN,
-                subject: String::new(),
-                severity: if first.iter().any(|item| item.kind == "refused") { Severity::Warning } else { Severity::Notice },
-                text: format!("the web store does not take {count} of the till's items, for example {}", named.join(", ")),
-                remedy: "Nothing to do if they are not sold on the web. Else create them in the web store, or, where it calls them otherwise, say so (tillbridge items list --unmapped); they are tried again every day and with every new count.".into(),
-            })
-            .into_iter()
-            .collect();
-        self.shop.conditions(&[ITEMS_NOT_TAKEN], &troubles);
-        if figures.drifted > 0 || figures.delivered > 0 {
-            let drifted = figures.drifted > 0;
-            let drift = drifted.then(|| audit::drift(&self.shop.ledger, DRIFT, figures.drifted)).transpose()?;
-            let troubles: Vec<Trouble> = drift.into_iter().collect();
-            self.shop.conditions(&[DRIFT], &troubles);
+    /// Keeps what the store taught of its limits, for the next start.
+    fn keep_learned(&self, state: &mut State) -> Result<(), LedgerError> {
+        let learned = self.shop.store.learned();
+        if learned.is_some() && learned != state.learned {
+            self.shop.ledger.set_fact(facts::STORE_LEARNED, learned.as_deref())?;
+            state.learned = learned;
         }
         Ok(())
     }
 
     fn next(&self) -> Next {
-        const LONGEST: SignedDuration = SignedDuration::from_secs(60);
+        const SHORTEST: Duration = Duration::from_millis(20);
+        const LONGEST: Duration = Duration::from_secs(60);
         let now = self.shop.clock.now();
-        let pause = match self.shop.ledger.next_due(now) {
-            Ok(Some(due)) => due.duration_since(now).clamp(SignedDuration::from_millis(20), LONGEST),
-            Ok(None) => LONGEST,
+        let (stock, news) = match self.shop.ledger.next_due_each(now) {
+            Ok(due) => due,
             Err(error) => return self.shop.ledger_failed(WHAT, &error),
         };
-        Next(pause.unsigned_abs())
+        let spread = self.shop.stock_spreads();
+        let pause = |due: Option<Timestamp>, work| {
+            let due = due?.duration_since(now).max(SignedDuration::ZERO).unsigned_abs();
+            Some(due.max(self.shop.store_rests(work).max(spread).unwrap_or_default()))
+        };
+        let next = [pause(stock, Work::Write), pause(news, Work::TakeNote)].into_iter().flatten().min();
+        Next(next.unwrap_or(LONGEST).clamp(SHORTEST, LONGEST))
+    }
+
+    /// The store stopped it: when to go on.
+    fn stopped(&self, state: &mut State, work: Work, error: &StoreError) -> Duration {
+        if let (true, Some(wait)) = (guard::was_left_alone(error), error.retry_after) {
+            return wait.unsigned_abs();
+        }
+        tracing::warn!(error = chain(error), "delivery to the web store stopped; what is due stays due");
+        self.shop.store_failed(work, error);
+        // After a failure the store may have become another one (an upgrade, MSI switched): ask again.
+        state.facts = None;
+        state.failures = state.failures.saturating_add(1);
+        let pause = retry::pause(state.failures, error.class, error.retry_after, fastrand::f64());
+        self.shop.store_rests(work).unwrap_or(pause.unsigned_abs())
     }
 }
 
@@ -315,7 +294,7 @@ impl Reconciler for Delivery {
         if self.shop.is_paused() {
             return Next(self.shop.epos.pace().sweep_idle);
         }
-        if let Some(wait) = self.shop.store_rests() {
+        if let Some(wait) = self.shop.store_rests(Work::Read) {
             return Next(wait);
         }
         let mut state = self.state.lock().await;
@@ -326,21 +305,15 @@ impl Reconciler for Delivery {
             let outcome = if delivered.is_ok() { "done" } else { "failed" };
             self.shop.run("delivery", started, outcome, &figures, Some("the web store was told"));
         }
-        let mut reported = self.report(&figures);
+        let mut reported = self.keep_learned(&mut state).and_then(|()| self.report(&figures));
         if delivered.is_ok() && reported.is_ok() {
             let model = state.facts.as_ref().map(|facts| facts.model);
             reported = audit::look(&self.shop, &mut state.audit, model).await;
         }
         match (delivered, reported) {
             (Err(Stopped::Ledger(error)), _) | (Ok(()), Err(error)) => self.shop.ledger_failed(WHAT, &error),
-            (Err(Stopped::Store(work, error)), _) => {
-                tracing::warn!(error = chain(&error), "delivery to the web store stopped; what is due stays due");
-                self.shop.store_failed(work, &error);
-                // After a failure the store may have become another one (an upgrade, MSI switched): ask again.
-                state.facts = None;
-                state.failures = state.failures.saturating_add(1);
-                let pause = retry::pause(state.failures, error.class, error.retry_after, fastrand::f64());
-                Next(pause.unsigned_abs())
+            (Err(Stopped::Store(work, error) | Stopped::Items(work, error)), _) => {
+                Next(self.stopped(&mut state, work, &error))
             }
             (Ok(()), Ok(())) => {
                 self.shop.ledger_served(WHAT);

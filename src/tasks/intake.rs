@@ -6,10 +6,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
 use tokio::sync::Mutex;
 
-use super::{Next, Reconciler, Shop, Work, chain};
+use super::{Next, Reconciler, Shop, Work, chain, guard};
 use crate::domain::retry;
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::orders::Recorded;
@@ -51,9 +50,6 @@ impl Intake {
     /// When the feed could not be read to its end, or not be noted. What was noted stays noted.
     pub async fn pull(&self) -> Result<Recorded, PullError> {
         let mut failures = self.failures.lock().await;
-        if let Some(wait) = self.shop.store_rests() {
-            return Err(left_alone(wait).into());
-        }
         let pulled = self.pull_pages().await;
         match &pulled {
             Ok(recorded) => {
@@ -67,7 +63,7 @@ impl Intake {
                 }
             }
             Err(PullError::Store(error)) => {
-                *failures = failures.saturating_add(1);
+                *failures = failures.saturating_add(u32::from(!guard::was_left_alone(error)));
                 self.shop.store_failed(Work::Read, error);
             }
             Err(PullError::Ledger(_)) => {}
@@ -135,15 +131,6 @@ impl Intake {
     }
 }
 
-/// The store asked for a pause that is not over.
-fn left_alone(wait: std::time::Duration) -> StoreError {
-    let what = format!("reading orders: the web store asked to be left alone for {} s more", wait.as_secs());
-    StoreError {
-        retry_after: SignedDuration::try_from(wait).ok(),
-        ..StoreError::new(retry::FailureClass::Transient, what)
-    }
-}
-
 /// Its name where the ledger fails it.
 const WHAT: &str = "intake of orders";
 
@@ -157,7 +144,7 @@ impl Reconciler for Intake {
         if self.shop.is_paused() {
             return Next(self.shop.epos.pace().sweep_idle);
         }
-        if let Some(wait) = self.shop.store_rests() {
+        if let Some(wait) = self.shop.store_rests(Work::Read) {
             return Next(wait);
         }
         match self.pull().await {
@@ -167,6 +154,9 @@ impl Reconciler for Intake {
             }
             Err(PullError::Ledger(error)) => self.shop.ledger_failed(WHAT, &error),
             Err(PullError::Store(error)) => {
+                if let Some(wait) = self.shop.store_rests(Work::Read) {
+                    return Next(wait);
+                }
                 tracing::warn!(error = chain(&error), "the web store's orders could not be read");
                 let failures = *self.failures.lock().await;
                 let pause = retry::pause(failures.max(1), error.class, error.retry_after, fastrand::f64());

@@ -393,6 +393,8 @@ fn config(folder: &Path, server: &StoreServer, kind: &str) -> Config {
         ca_file = "ca.pem"
         [orders]
         since = "2000-01-01T00:00:00Z"
+        [stock]
+        spread_after_outage = "0s"
         "#,
         server.url, server.token
     );
@@ -467,6 +469,7 @@ impl TestShop {
             marked: Default::default(),
         });
         let store = central::connect(&self.config.store).unwrap();
+        tillbridge::agent::recall_learned(&ledger, &self.config, store.as_ref()).unwrap();
         let settings = self.config.tasks(self.clock.now());
         let shop = Shop::new(ledger, Arc::new(self.clock.clone()), epos.clone(), store, settings);
         let (intake, orders) = (Intake::new(shop.clone()), Orders::new(shop.clone()));

@@ -188,6 +188,9 @@ impl StoreBooks {
             status: if ready { "paid" } else { "awaiting payment" },
             lines: sold,
         };
+        for line in &order.lines {
+            self.sold.entry(line.sku.clone()).or_default().insert(id.clone());
+        }
         self.orders.insert(id.clone(), order);
         self.happened(&id, Kind::Placed);
         Ok(id)

@@ -1,6 +1,8 @@
-//! One batch of due SKUs: facts → targets → what differs is written → what was written is read back.
+//! One batch of due SKUs: ask the store → read the orders → facts → targets → what differs is written → what was written is
+//! read back.
 //!
-//! Promises: see the parent module; here stands how a batch keeps them.
+//! Promises: see the parent module; here stands how a batch keeps them. What the store holds is read before the orders are,
+//! so that an order which the quantities do not know makes a compare-and-set fail instead of being overwritten.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -8,7 +10,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::{Delivery, Figures, Stopped, Work};
-use crate::domain::reconcile::{self, StockModel, Target};
+use crate::domain::reconcile::{self, Claim, StockModel, Target};
 use crate::domain::retry;
 use crate::domain::{ExportId, Quantity, Sku};
 use crate::ledger::LedgerError;
@@ -28,30 +30,42 @@ struct Item {
     believed: Option<Quantity>,
     /// Was the store asked just now?
     asked: bool,
+    /// Did an order move between the asking and the reading of the orders, so that the answer may be an old one?
+    moved: bool,
     /// What the store says that it made of our quantity (Magento keeps four decimal places).
     stored: Option<Quantity>,
     version: Option<StockVersion>,
 }
 
+/// What the store said of a SKU, and what was known of its orders when it was asked.
+struct Answer {
+    /// `None`: it said nothing of it.
+    kind: Option<HoldingKind>,
+    claims: Vec<Claim>,
+}
+
+type Results = Vec<(DueSku, Delivered)>;
+
 impl Delivery {
-    /// One batch: facts → targets → what differs is written → what was written is read back.
-    pub(super) async fn batch(&self, due: &[DueSku], model: StockModel, figures: &mut Figures) -> Result<(), Stopped> {
-        let (counting, mut facts) = self.facts_of(due)?;
-        let now = self.shop.clock.now();
-        let Some(counting) = counting else {
-            let results: Vec<_> = due.iter().map(|item| (item.clone(), Delivered::NothingToSend)).collect();
-            figures.unchanged += results.len() as u64;
-            return Ok(self.shop.ledger.finish_stock(&results, now)?);
-        };
-        let (mut results, mut items) = (Vec::new(), Vec::new());
-        for due in due {
-            let facts = facts.remove(&due.sku).unwrap_or_default();
-            match self.item(due, facts, model) {
-                Some(item) => items.push(item),
-                None => results.push((due.clone(), Delivered::NothingToSend)),
-            }
+    /// One batch. `is_fresh`: the orders were read just now, and need not be read again where the store is not asked.
+    pub(super) async fn batch(
+        &self,
+        due: &[DueSku],
+        model: StockModel,
+        is_fresh: bool,
+        figures: &mut Figures,
+    ) -> Result<(), Stopped> {
+        let (counting, facts) = self.facts_of(due)?;
+        if counting.is_none() {
+            return self.nothing_to_send(due, figures);
         }
-        self.ask_about_strangers(&mut items, &mut results).await?;
+        let answers = self.ask_about_strangers(due, facts, model).await?;
+        if !(is_fresh && answers.is_empty()) {
+            self.pull_and_publish(false).await?;
+        }
+        let (Some(counting), facts) = self.facts_of(due)? else { return self.nothing_to_send(due, figures) };
+        let mut results = Vec::new();
+        let items = self.items(due, facts, answers, model, &mut results)?;
         let (to_write, stands): (Vec<Item>, Vec<Item>) =
             items.into_iter().partition(|item| item.believed != Some(item.target.write));
         let mut to_verify = Vec::new();
@@ -59,9 +73,16 @@ impl Delivery {
             // Known to be right from an earlier read-back: nothing to do. Read just now: verify with the rest.
             if item.asked { to_verify.push(item) } else { results.push((item.due, Delivered::NothingToSend)) }
         }
-        figures.unchanged += results.len() as u64;
+        let unchanged = results.iter().filter(|(_, result)| matches!(result, Delivered::NothingToSend));
+        figures.unchanged += unchanged.count() as u64;
         to_verify.extend(self.write(to_write, &counting, &mut results, figures).await?);
         self.verify(&to_verify, model, &mut results, figures).await?;
+        Ok(self.shop.ledger.finish_stock(&results, self.shop.clock.now())?)
+    }
+
+    fn nothing_to_send(&self, due: &[DueSku], figures: &mut Figures) -> Result<(), Stopped> {
+        let results: Results = due.iter().map(|item| (item.clone(), Delivered::NothingToSend)).collect();
+        figures.unchanged += results.len() as u64;
         Ok(self.shop.ledger.finish_stock(&results, self.shop.clock.now())?)
     }
 
@@ -81,39 +102,72 @@ impl Delivery {
         let believed = known(&facts)
             .filter(|_| facts.claims.is_empty())
             .map(|last| reconcile::expected(last, reconcile::moved_by_store(&facts.claims, model)));
-        Some(Item { due: due.clone(), export, facts, target, believed, asked: false, stored: None, version: None })
+        let version = believed.and(facts.store.as_ref()).and_then(|store| store.version.clone());
+        let (asked, moved, stored) = (false, false, None);
+        Some(Item { due: due.clone(), export, facts, target, believed, asked, moved, stored, version })
     }
 
     /// Of SKUs of which the ledger does not know what the store holds, ask the store.
     async fn ask_about_strangers(
         &self,
-        items: &mut Vec<Item>,
-        results: &mut Vec<(DueSku, Delivered)>,
-    ) -> Result<(), Stopped> {
-        let strangers: Vec<Sku> =
-            items.iter().filter(|item| item.believed.is_none()).map(|item| item.due.sku.clone()).collect();
-        if strangers.is_empty() {
-            return Ok(());
-        }
-        let holdings = self.holdings(&strangers).await?;
-        let mut by_sku: HashMap<Sku, HoldingKind> = holdings.into_iter().map(|found| (found.sku, found.kind)).collect();
-        for mut item in std::mem::take(items) {
-            if item.believed.is_some() {
-                items.push(item);
-                continue;
+        due: &[DueSku],
+        mut facts: HashMap<Sku, ItemFacts>,
+        model: StockModel,
+    ) -> Result<HashMap<Sku, Answer>, Stopped> {
+        let mut strangers: HashMap<Sku, Vec<Claim>> = HashMap::new();
+        let mut skus = Vec::new();
+        for due in due {
+            let item = self.item(due, facts.remove(&due.sku).unwrap_or_default(), model);
+            if let Some(item) = item.filter(|item| item.believed.is_none()) {
+                skus.push(due.sku.clone());
+                strangers.insert(item.due.sku, item.facts.claims);
             }
-            match by_sku.remove(&item.due.sku) {
+        }
+        if skus.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let answer = |found: Holding| {
+            Some((found.sku.clone(), Answer { kind: Some(found.kind), claims: strangers.remove(&found.sku)? }))
+        };
+        let mut answers: HashMap<Sku, Answer> = self.holdings(&skus).await?.into_iter().filter_map(answer).collect();
+        answers.extend(strangers.into_iter().map(|(sku, claims)| (sku, Answer { kind: None, claims })));
+        Ok(answers)
+    }
+
+    /// The items with what the store holds of them. One that has become a stranger since the store was asked goes back, and
+    /// is asked about in the next batch.
+    fn items(
+        &self,
+        due: &[DueSku],
+        mut facts: HashMap<Sku, ItemFacts>,
+        mut answers: HashMap<Sku, Answer>,
+        model: StockModel,
+        results: &mut Results,
+    ) -> Result<Vec<Item>, LedgerError> {
+        let (mut items, mut strangers) = (Vec::new(), Vec::new());
+        for due in due {
+            let Some(mut item) = self.item(due, facts.remove(&due.sku).unwrap_or_default(), model) else {
+                results.push((due.clone(), Delivered::NothingToSend));
+                continue;
+            };
+            let Some(answer) = answers.remove(&due.sku) else {
+                if item.believed.is_some() {
+                    items.push(item)
+                } else {
+                    strangers.push(item.due)
+                }
+                continue;
+            };
+            match answer.kind {
                 Some(HoldingKind::Kept(quantity, version)) => {
                     (item.believed, item.version, item.asked) = (quantity, version, true);
+                    item.moved = item.facts.claims != answer.claims;
                     items.push(item);
                 }
                 Some(HoldingKind::NotKept(why)) => {
                     results.push((item.due, Delivered::NotTaken { kind: StoreItemKind::NotKept, why }));
                 }
-                Some(HoldingKind::Unknown) => {
-                    let why = "the web store has no product with this SKU".to_owned();
-                    results.push((item.due, Delivered::NotTaken { kind: StoreItemKind::Unknown, why }));
-                }
+                Some(HoldingKind::Unknown) => results.push((item.due, unknown())),
                 None => {
                     let not_before =
                         self.shop.clock.now().saturating_add(retry::LAST_CEILING).unwrap_or(Timestamp::MAX);
@@ -122,11 +176,12 @@ impl Delivery {
                 }
             }
         }
-        Ok(())
+        self.shop.ledger.return_lease(&strangers)?;
+        Ok(items)
     }
 
     async fn holdings(&self, skus: &[Sku]) -> Result<Vec<Holding>, Stopped> {
-        self.shop.store.holdings(skus).await.map_err(|error| Stopped::Store(Work::Read, error))
+        self.shop.store.holdings(skus).await.map_err(|error| Stopped::Items(Work::Read, error))
     }
 
     /// Writes; returns the items that are to be read back.
@@ -134,7 +189,7 @@ impl Delivery {
         &self,
         items: Vec<Item>,
         counting: &Counting,
-        results: &mut Vec<(DueSku, Delivered)>,
+        results: &mut Results,
         figures: &mut Figures,
     ) -> Result<Vec<Item>, Stopped> {
         if items.is_empty() {
@@ -147,7 +202,7 @@ impl Delivery {
         let written = self.shop.store.write_stock(&request).await;
         figures.requests += 1;
         self.note_attempt("stock", started, clock, items.len(), written.as_ref().err())?;
-        let written = written.map_err(|error| Stopped::Store(Work::Write, error))?;
+        let written = written.map_err(|error| Stopped::Items(Work::Write, error))?;
         self.shop.store_served(Work::Write);
         let mut outcomes: HashMap<Sku, WriteOutcome> =
             written.into_iter().map(|Written { sku, outcome }| (sku, outcome)).collect();
@@ -159,10 +214,7 @@ impl Delivery {
                     to_verify.push(item);
                 }
                 Some(WriteOutcome::Conflict) | None => to_verify.push(item),
-                Some(WriteOutcome::Unknown) => {
-                    let why = "the web store has no product with this SKU".to_owned();
-                    results.push((item.due, Delivered::NotTaken { kind: StoreItemKind::Unknown, why }));
-                }
+                Some(WriteOutcome::Unknown) => results.push((item.due, unknown())),
                 Some(WriteOutcome::Refused(why)) => {
                     let pause =
                         retry::pause(item.due.attempts + 1, retry::FailureClass::Permanent, None, fastrand::f64());
@@ -179,7 +231,7 @@ impl Delivery {
         &self,
         items: &[Item],
         model: StockModel,
-        results: &mut Vec<(DueSku, Delivered)>,
+        results: &mut Results,
         figures: &mut Figures,
     ) -> Result<(), Stopped> {
         if items.is_empty() {
@@ -200,14 +252,15 @@ impl Delivery {
             let still = was.is_some_and(|was| was.claims == is.claims && was.counted == is.counted);
             let wanted = self.item(&item.due, is, model);
             // Read as computed before the write: an order that came in between is no drift.
-            let moved = !still || wanted.as_ref().is_none_or(|now| now.target.write != item.target.write);
+            let moved = item.moved || !still || wanted.as_ref().is_none_or(|now| now.target.write != item.target.write);
             let result = match (wanted, held.get(&item.due.sku)) {
-                (Some(wanted), Some(HoldingKind::Kept(Some(quantity), _)))
+                (Some(wanted), Some(HoldingKind::Kept(Some(quantity), version)))
                     if still && is_right(item, &wanted, *quantity) =>
                 {
                     figures.delivered += 1;
                     let moved = reconcile::moved_by_store(&wanted.facts.claims, model);
-                    Delivered::Stored { written: *quantity, moved, export: wanted.export }
+                    let version = version.clone();
+                    Delivered::Stored { written: *quantity, moved, export: wanted.export, version }
                 }
                 _ => self.again(item, moved, held.get(&item.due.sku), figures, now),
             };
@@ -265,6 +318,11 @@ fn request(items: &[Item], counting: &Counting) -> StockBatch {
 /// Is the quantity that was read back the one that is wanted, or what the store said that it makes of it?
 fn is_right(item: &Item, wanted: &Item, held: Quantity) -> bool {
     held == wanted.target.write || (wanted.target.write == item.target.write && item.stored == Some(held))
+}
+
+fn unknown() -> Delivered {
+    let why = "the web store has no product with this SKU".to_owned();
+    Delivered::NotTaken { kind: StoreItemKind::Unknown, why }
 }
 
 fn known(facts: &ItemFacts) -> Option<reconcile::Acknowledged> {
