@@ -26,8 +26,8 @@ use crate::ports::CentralStore;
 
 pub use secret::{Secret, SecretFrom};
 pub use settings::{
-    MagentoSettings, Mode, OAuthSettings, RoutingRule, RoutingSettings, SettingsError, StoreApiSettings, StoreKind,
-    StoreSettings, Whose,
+    MagentoSettings, Mode, OAuthSettings, Reservations, RoutingRule, RoutingSettings, SettingsError, Statuses,
+    StoreApiSettings, StoreKind, StoreSettings, Whose,
 };
 
 /// The contract of our own store API, OpenAPI 3.1, for whoever builds the other side of it.

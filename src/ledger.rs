@@ -17,6 +17,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, Trans
 
 pub mod acknowledgements;
 pub mod admission;
+mod audit;
 pub mod compare;
 pub mod conditions;
 pub mod corrections;

@@ -11,14 +11,14 @@ use tillbridge::domain::{ExportId, ItemMap, OrderId, OrderState, Quantity, Sku, 
 use tillbridge::ledger::conditions::{Severity, Trouble};
 use tillbridge::ledger::exports::{ExportState, Missing};
 use tillbridge::ledger::fates::Proof;
-use tillbridge::ledger::files::FileState;
+use tillbridge::ledger::files::{FileState, OpenFile};
 use tillbridge::ledger::outbox::Delivered;
 use tillbridge::ledger::plans::Plan;
 use tillbridge::ledger::stock::RowWriter;
 use tillbridge::ledger::{Ledger, LedgerError};
 use tillbridge::ports::{
     Duplicates, ExportRow, FeedCursor, Marks, OrderFile, Purpose, ReadSummary, Says, SettledExport, SpooledExport,
-    WrittenOrder,
+    Stage, WrittenOrder,
 };
 
 struct Kept {
@@ -333,6 +333,66 @@ fn a_taken_order_is_evidence_and_news_in_one_step() {
     let (news, _) = kept.lease_acknowledgements(10, at(600), at(10)).unwrap().remove(0);
     kept.acknowledged(&news, at(11)).unwrap();
     assert_eq!(kept.order("1").unwrap().unwrap().state, OrderState::Acknowledged);
+    assert_eq!(kept.outbox_depth().unwrap().acknowledgements, 0);
+}
+
+/// What waits to be told of orders, oldest first.
+fn told(kept: &Kept, second: i64) -> Vec<Stage> {
+    let news = kept.lease_acknowledgements(10, at(second + 1000), at(second)).unwrap();
+    news.into_iter().map(|(news, _)| news.stage).collect()
+}
+
+fn visible(kept: &Kept) -> OpenFile {
+    record(kept, &[order("1", 2, 0)], 0);
+    plan(kept, &OrderId("1".into()), 1, &file("o1.csv"), 1);
+    kept.file_staged("o1.csv").unwrap();
+    let open = kept.open_files().unwrap().remove(0);
+    kept.file_visible(&open, at(2), at(2)).unwrap();
+    kept.open_files().unwrap().remove(0)
+}
+
+#[test]
+fn a_published_order_is_news_until_there_is_newer_news_of_it() {
+    let kept = Kept::new();
+    let open = visible(&kept);
+    assert_eq!(kept.outbox_depth().unwrap().acknowledgements, 1);
+    kept.order_proved(&open, &open.orders[0], &Proof::seen(at(5), "gone"), at(9)).unwrap();
+    assert_eq!(told(&kept, 10), [Stage::Consumed], "the till took it: that it lay there is not told any more");
+}
+
+#[test]
+fn news_that_failed_to_be_told_is_not_told_after_newer_news() {
+    let kept = Kept::new();
+    let open = visible(&kept);
+    let (published, _) = kept.lease_acknowledgements(10, at(600), at(3)).unwrap().remove(0);
+    assert_eq!((published.stage, published.reference.as_str()), (Stage::Published, "o1.csv"));
+    kept.order_proved(&open, &open.orders[0], &Proof::seen(at(5), "gone"), at(9)).unwrap();
+    assert_eq!(kept.outbox_depth().unwrap().acknowledgements, 2, "one is on its way, the other waits");
+    kept.acknowledge_again(&published, at(20), "the line was down").unwrap();
+    assert_eq!(told(&kept, 30), [Stage::Consumed]);
+}
+
+#[test]
+fn that_an_order_was_given_to_the_till_is_not_told_of_one_that_was_taken_back_unseen() {
+    let kept = Kept::new();
+    visible(&kept);
+    record(&kept, &[order("1", 2, 2)], 3);
+    let open = kept.open_files().unwrap().remove(0);
+    kept.file_withdrawn(&open, at(4)).unwrap();
+    assert_eq!(kept.order("1").unwrap().unwrap().state, OrderState::Withdrawn);
+    assert_eq!(told(&kept, 5), []);
+}
+
+#[test]
+fn an_order_that_cannot_be_written_is_news_with_the_reason() {
+    let kept = Kept::new();
+    record(&kept, &[order("1", 2, 0)], 0);
+    kept.order_unwritable(&OrderId("1".into()), "the street is longer than 30 characters", at(1)).unwrap();
+    let (news, _) = kept.lease_acknowledgements(10, at(600), at(2)).unwrap().remove(0);
+    assert_eq!((news.stage, news.number.as_str()), (Stage::Failed, "N1"));
+    assert_eq!(news.reference, "the street is longer than 30 characters");
+    kept.acknowledged(&news, at(3)).unwrap();
+    assert_eq!(kept.order("1").unwrap().unwrap().state, OrderState::Failed);
     assert_eq!(kept.outbox_depth().unwrap().acknowledgements, 0);
 }
 

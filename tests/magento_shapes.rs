@@ -233,6 +233,72 @@ async fn simulated_shipments_credit_memos_and_store_views_have_the_keys_of_recor
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn simulated_shipments_have_the_keys_of_recorded_ones() {
+    for (mode, ship, shipment) in [
+        (Mode::Msi, "ship-full.json", "shipment-full.json"),
+        (Mode::Legacy, "legacy-ship.json", "legacy-shipment.json"),
+    ] {
+        let recorder = Recorder::default();
+        let mut shop = in_business(mode, &recorder).await;
+        shop.configure(|config| config.store.magento.as_mut().unwrap().ship_when_taken = true);
+        let order = shop.place("1001", 1);
+        shop.pull().await;
+        shop.write_orders();
+        shop.till_takes_all();
+        shop.deliver().await;
+        let wrote = last(&recorder, "POST", &format!("/order/{}/ship", order.entity_id));
+        same_shape(&[wrote.answer], &[recorded(ship)], "a shipment's number");
+        let (_, answer) = ask(&shop, "GET", "/V1/shipment/1", &Value::Null, &shop.server.token).await;
+        // Tracks are no part of the simulated ones; without MSI the recorded one has no comment.
+        let without = |mut answer: Value| {
+            answer["tracks"] = json!([]);
+            answer["comments"].as_array_mut().unwrap().truncate(if mode == Mode::Msi { 1 } else { 0 });
+            answer
+        };
+        same_shape(&[without(answer)], &[without(recorded(shipment))], "a shipment");
+        let id = order.entity_id;
+        let (status, refused) =
+            ask(&shop, "POST", &format!("/V1/order/{id}/ship"), &json!({}), &shop.server.token).await;
+        assert_eq!(status, 400);
+        same_keys(&refused, &recorded("ship-400-again.json"), "shipping again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simulated_figures_and_lists_of_a_stock_have_the_keys_of_recorded_ones() {
+    let recorder = Recorder::default();
+    let shop = in_business(Mode::Msi, &recorder).await;
+    for (path, fixture) in [
+        (
+            "/V1/inventory/export-stock-salable-qty/website/base?searchCriteria[pageSize]=5",
+            "export-stock-salable-qty.json",
+        ),
+        ("/V1/inventory/stock-source-links?searchCriteria[pageSize]=5", "stock-source-links.json"),
+        ("/V1/inventory/stocks/2", "stock-2.json"),
+        ("/V1/modules", "modules.json"),
+    ] {
+        let (status, mut answer) = ask(&shop, "GET", path, &Value::Null, &shop.server.token).await;
+        assert_eq!(status, 200, "{path}");
+        let mut recorded = recorded(fixture);
+        // What was searched for differs.
+        for one in [&mut answer, &mut recorded] {
+            one.as_object_mut().and_then(|members| members.remove("search_criteria"));
+        }
+        same_shape(&[answer], &[recorded], path);
+    }
+    let (status, refused) = ask(
+        &shop,
+        "GET",
+        "/V1/inventory/export-stock-salable-qty/website/nope?searchCriteria[pageSize]=5",
+        &Value::Null,
+        &shop.server.token,
+    )
+    .await;
+    assert_eq!(status, 404);
+    same_keys(&refused, &recorded("export-stock-salable-qty-bad-website.json"), "another website");
+}
+
 /// The same mistakes at the simulated store as were made at the real one.
 #[tokio::test(flavor = "multi_thread")]
 async fn simulated_refusals_have_the_status_and_the_keys_of_recorded_ones() {

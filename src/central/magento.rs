@@ -6,21 +6,28 @@
 //! Does not promise a compare-and-set: Magento has none, so a write can overtake a shipment (MSI) or a placement
 //! (without MSI). Whoever writes reads those last, and reads again afterwards.
 
+mod catalogue;
 mod check;
 mod documents;
 mod feed;
+mod learned;
 mod note;
 mod order;
 mod position;
 mod query;
 mod refusal;
+mod reservations;
 mod routing;
+mod salable;
 mod sent;
+mod ship;
 mod stock;
 #[cfg(test)]
 mod tests;
 mod wire;
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
@@ -35,13 +42,13 @@ use self::routing::Routing;
 use self::sent::Remembered;
 use self::wire::{List, Said};
 use super::client::{Call, Client, Reply};
-use super::settings::{LARGEST_PAGE, MagentoSettings, Mode, StoreSettings};
-use crate::domain::Sku;
+use super::settings::{LARGEST_PAGE, MagentoSettings, Mode, Reservations, Statuses, StoreSettings};
 use crate::domain::reconcile::StockModel;
 use crate::domain::retry::FailureClass;
+use crate::domain::{Quantity, Sku};
 use crate::ports::{
-    Acknowledgement, CentralStore, CheckLine, FeedCursor, Holding, OrderPage, StockBatch, StoreError, StoreFacts,
-    Written,
+    Acknowledgement, CentralStore, CheckLine, FeedCursor, Holding, OrderPage, Shortcoming, Stage, StockBatch,
+    StoreError, StoreFacts, Written,
 };
 
 /// How the store keeps its stock.
@@ -80,6 +87,15 @@ pub(super) struct Magento {
     catalogue_refused: AtomicBool,
     documents: Documents,
     sent: Remembered,
+    /// Which order statuses to set.
+    statuses: Statuses,
+    ship_when_taken: bool,
+    reservations: Reservations,
+    /// What became of order statuses of ours.
+    status_fates: Mutex<BTreeMap<String, learned::StatusFate>>,
+    looked_up: Mutex<catalogue::LookedUp>,
+    /// Whose salable figures can be compared; none: not found out yet.
+    scope: Mutex<Option<salable::Scope>>,
 }
 
 impl Magento {
@@ -87,17 +103,8 @@ impl Magento {
     pub(super) fn new(client: Client, settings: &StoreSettings) -> Self {
         let own = settings.magento.clone().unwrap_or_default();
         let reading = position::mark_of(&own);
-        let MagentoSettings {
-            source,
-            mode,
-            store_view,
-            export_states,
-            offline_payments,
-            routing,
-            overlap,
-            acknowledge,
-            oauth: _,
-        } = own;
+        let MagentoSettings { source, mode, store_view, export_states, offline_payments, routing, overlap, .. } = own;
+        let MagentoSettings { acknowledge, statuses, ship_when_taken, reservations, .. } = own;
         Self {
             client,
             source,
@@ -116,6 +123,12 @@ impl Magento {
             catalogue_refused: AtomicBool::new(false),
             documents: Documents::default(),
             sent: Remembered::default(),
+            statuses,
+            ship_when_taken,
+            reservations,
+            status_fates: Mutex::default(),
+            looked_up: Mutex::default(),
+            scope: Mutex::default(),
         }
     }
 
@@ -236,12 +249,15 @@ impl CentralStore for Magento {
     async fn probe(&self) -> Result<StoreFacts, StoreError> {
         self.catalogue_refused.store(false, Ordering::Relaxed);
         self.documents.forget_refusals();
+        self.forget_scope();
         let (keeping, clock) = self.find_keeping().await?;
-        let model = match keeping {
-            Keeping::BySource => StockModel::PhysicalPlusReservations,
-            Keeping::PerProduct => StockModel::DeductAtPlacement,
-        };
-        Ok(StoreFacts { model, clock, shown: self.shown(keeping) })
+        let takes_early = keeping == Keeping::PerProduct || self.takes_before_shipment().await?;
+        let model = if takes_early { StockModel::DeductAtPlacement } else { StockModel::PhysicalPlusReservations };
+        let mut shown = self.shown(keeping);
+        if keeping == Keeping::BySource && takes_early {
+            shown.push_str(", without reservations");
+        }
+        Ok(StoreFacts { model, clock, shown })
     }
 
     async fn orders(&self, cursor: Option<&FeedCursor>) -> Result<OrderPage, StoreError> {
@@ -260,11 +276,31 @@ impl CentralStore for Magento {
     }
 
     async fn acknowledge(&self, acknowledgement: &Acknowledgement) -> Result<(), StoreError> {
-        if self.acknowledge { self.note_in_order(acknowledgement).await } else { Ok(()) }
+        self.tell(acknowledgement).await
+    }
+
+    fn wants(&self, stage: Stage) -> bool {
+        self.comments_on(stage) || self.status_for(stage).is_some() || self.ships_on(stage)
     }
 
     fn batch_size(&self) -> usize {
         self.batch.min(self.most_items.load(Ordering::Relaxed)).max(1)
+    }
+
+    fn learned(&self) -> Option<String> {
+        self.what_was_learned()
+    }
+
+    fn recall(&self, learned: &str) {
+        self.take_up(learned);
+    }
+
+    async fn sellable(&self, skus: &[Sku]) -> Result<Vec<(Sku, Quantity)>, StoreError> {
+        self.salable_of(skus).await
+    }
+
+    fn shortcomings(&self) -> Vec<Shortcoming> {
+        self.fallen_short()
     }
 
     async fn check(&self) -> Vec<CheckLine> {

@@ -4,7 +4,9 @@
 //! answers nothing at all: new connections are closed before TLS, open ones in the middle of the request.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +46,9 @@ pub enum Fault {
     AnswerLost,
     /// Carried out after a pause.
     Latency(Duration),
+    /// The answer never arrives, and the request is carried out only when [`Faults::carry_out_late`] says so: long after
+    /// the client gave up (observed with a frozen database).
+    Late,
 }
 
 /// How long a fault lasts.
@@ -66,6 +71,8 @@ struct Rule {
 
 type Then = Box<dyn FnOnce() + Send>;
 type EachTime = Arc<dyn Fn() + Send + Sync>;
+/// A request that is carried out later.
+type Delayed = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// What the test does between two requests.
 #[derive(Default)]
@@ -74,6 +81,8 @@ struct Hooks {
     before: Vec<(String, u32, Then)>,
     /// Route, and what to do after each such request was carried out.
     after: Vec<(String, EachTime)>,
+    /// What came late.
+    late: Vec<Delayed>,
 }
 
 impl std::fmt::Debug for Hooks {
@@ -119,6 +128,21 @@ impl Faults {
     /// Does this after every request to a route that contains `only`, before it is answered.
     pub fn after_each(&self, only: &str, then: impl Fn() + Send + Sync + 'static) {
         self.with(|inside| inside.hooks.after.push((only.to_owned(), Arc::new(then))));
+    }
+
+    /// Is everything done that [`Faults::before`] was told?
+    pub fn all_happened(&self) -> bool {
+        self.with(|inside| inside.hooks.before.is_empty())
+    }
+
+    /// Carries out what came [`Fault::Late`], in the order in which it came. Returns how many requests that were.
+    pub async fn carry_out_late(&self) -> usize {
+        let late = self.with(|inside| std::mem::take(&mut inside.hooks.late));
+        let count = late.len();
+        for request in late {
+            request.await;
+        }
+        count
     }
 
     /// What is to be done before this request.
@@ -294,6 +318,15 @@ async fn befall(State(faults): State<Faults>, request: Request, next: Next) -> R
             let lost = next.run(request).await;
             cut(Line::die);
             lost
+        }
+        Some(Fault::Late) => {
+            // Its body has to be read while the line is up.
+            let (head, body) = request.into_parts();
+            let body = axum::body::to_bytes(body, super::http::LARGEST_BODY).await.unwrap_or_default();
+            let later = next.run(Request::from_parts(head, Body::from(body)));
+            faults.with(|inside| inside.hooks.late.push(Box::pin(later)));
+            cut(Line::die);
+            StatusCode::BAD_GATEWAY.into_response()
         }
         Some(Fault::CutBody) => {
             let whole = next.run(request).await;

@@ -3,11 +3,12 @@
 //! Promises: the numbers move as they were observed to move on Magento Open Source 2.4.7-p6, with inventory modules
 //! (MSI) on and off: placing, cancelling, shipping, invoicing and refunding do to sources, reservations and the old
 //! stock quantity what the tables in the tests say. Does not promise the rest of Magento: no carts, no tax rules, no
-//! indexers, no queue consumers; where a real one lags, this one is up to date at once.
+//! indexers; where a real one lags, this one is up to date at once, unless [`MagentoBooks::freeze_salable`] says otherwise.
 //!
 //! The books are pure (no I/O; time comes from the clock they were given); [`rest`] puts them behind HTTP.
 
 mod checkout;
+mod habits;
 mod life;
 mod order;
 mod refund;
@@ -36,7 +37,8 @@ use crate::domain::order::Customer;
 use crate::ports::Clock;
 
 pub use checkout::{Checkout, StoreView, Website};
-pub use life::ShipLine;
+pub use habits::{CommentStatus, RESERVATION_MODULE, Reserving, ShopHabits};
+pub use life::{ShipLine, Shipment};
 pub use order::{Comment, Order, Placed, Row, State};
 pub use refund::{Creditmemo, Refund};
 pub use replica::Quirks;
@@ -196,8 +198,9 @@ pub struct MagentoBooks {
     pub input_limit: Option<usize>,
     /// Who is let in.
     pub sign_in: SignIn,
-    /// Refuse comments that carry a status foreign to the order's state, as 2.4.7 does.
-    pub strict_comment_status: bool,
+    /// How this shop differs from a plain one.
+    pub habits: ShopHabits,
+    index: habits::Index,
 }
 
 impl std::fmt::Debug for MagentoBooks {
@@ -232,7 +235,8 @@ impl MagentoBooks {
             quirks: Quirks::default(),
             input_limit: None,
             sign_in: SignIn::default(),
-            strict_comment_status: true,
+            habits: ShopHabits::default(),
+            index: habits::Index::default(),
         }
     }
 

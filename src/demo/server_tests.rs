@@ -85,6 +85,35 @@ async fn an_answer_can_be_lost_after_the_call_was_carried_out() {
 }
 
 #[tokio::test]
+async fn a_call_can_be_carried_out_long_after_the_client_gave_up() {
+    let (magento, store) = shop();
+    let client = client(&store);
+    store.faults.set_for("POST /demo/orders", Fault::Late, Count::Next(1));
+    assert!(place(&client, &store).await.is_err());
+    assert_eq!(magento.with(|books| books.orders().count()), 0);
+    assert!(place(&client, &store).await.is_ok());
+    assert_eq!((store.faults.carry_out_late().await, store.faults.carry_out_late().await), (1, 0));
+    assert_eq!(magento.with(|books| books.orders().count()), 2);
+}
+
+#[tokio::test]
+async fn something_can_happen_exactly_between_two_requests() {
+    let (magento, store) = shop();
+    let client = client(&store);
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (books, counts) = (magento.clone(), seen.clone());
+    store.faults.after_each("", move || counts.lock().unwrap().push(books.with(|books| books.orders().count())));
+    let books = magento.clone();
+    store.faults.before("POST /demo/orders", 1, move || drop(books.place(&[("1002", 1)]).unwrap()));
+    assert!(fetch(&client, &store).await.is_ok());
+    assert!(!store.faults.all_happened());
+    assert!(place(&client, &store).await.is_ok());
+    assert!(fetch(&client, &store).await.is_ok());
+    assert!(store.faults.all_happened());
+    assert_eq!(*seen.lock().unwrap(), [0, 2, 2]);
+}
+
+#[tokio::test]
 async fn a_body_can_stop_in_the_middle_after_a_good_head() {
     let (_, store) = shop();
     let client = client(&store);

@@ -1,47 +1,85 @@
-//! News of orders for the store: which of them the till took or refused.
+//! News of orders for the store: which of them lie before the till, were taken, refused or cannot be written.
 //!
-//! Promises: queued in the transaction that notes the fate; the same key for every repetition, so that a store that
-//! heard it already can tell.
+//! Promises: queued in the transaction that notes it; the same key for every repetition, so that a store that
+//! heard it already can tell; of an order only the newest news waits, so that a late "given to the till" never follows
+//! "the till took it".
 
 use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
-use super::files::{FileOrder, OpenFile};
 use super::outbox::{READY, exists};
 use super::{Doing, Ledger, Result, micros, orders};
+use crate::domain::OrderId;
 use crate::domain::order::OrderEvent;
 use crate::ports::{Acknowledgement, Stage};
 
-/// The same for every repetition of this news.
-pub(crate) fn key_of(order: &FileOrder, stage: Stage) -> String {
-    format!("{}-{}-{}", order.id, stage.word(), order.copy)
+/// News of one order.
+pub(crate) struct News<'a> {
+    /// Of which.
+    pub(crate) order: &'a OrderId,
+    /// Which of its files, counted from 1.
+    pub(crate) copy: u32,
+    /// How far it has come.
+    pub(crate) stage: Stage,
+    /// The file's name, or why there is none.
+    pub(crate) reference: &'a str,
+    /// Since when.
+    pub(crate) at: Timestamp,
 }
 
-/// Queues the news of what became of an order file.
-pub(crate) fn enqueue(
-    tx: &Transaction<'_>,
-    file: &OpenFile,
-    order: &FileOrder,
-    stage: Stage,
-    at: Timestamp,
-    now: Timestamp,
-) -> Result<()> {
-    let key = key_of(order, stage);
-    let news = Acknowledgement {
-        order: order.id.clone(),
-        number: order.number.clone(),
-        stage,
-        reference: file.names.name.clone(),
-        at,
+/// The same for every repetition of this news.
+fn key_of(order: &OrderId, stage: Stage, copy: u32) -> String {
+    format!("{order}-{}-{copy}", stage.word())
+}
+
+/// Queues news of an order. What waited to be told of it is older, and is not told any more.
+pub(crate) fn enqueue(tx: &Transaction<'_>, news: &News<'_>, now: Timestamp) -> Result<()> {
+    const QUEUE: &str = "queue an acknowledgement";
+    let key = key_of(news.order, news.stage, news.copy);
+    let number = "SELECT number FROM web_order WHERE id = ?1";
+    let number: String = tx.query_row(number, [&news.order.0], |row| row.get(0)).doing(QUEUE)?;
+    let body = Acknowledgement {
+        order: news.order.clone(),
+        number,
+        stage: news.stage,
+        reference: news.reference.to_owned(),
+        at: news.at,
         idempotency_key: key.clone(),
     };
-    let body = serde_json::to_string(&news).unwrap_or_default();
-    tx.execute(
-        "INSERT INTO outbox_acknowledgement (idempotency_key, order_id, body, due_since) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-        params![key, order.id.0, body, micros(now)],
-    )
-    .map(|_| ())
-    .doing("queue an acknowledgement")
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    let older = "DELETE FROM outbox_acknowledgement WHERE order_id = ?1 AND idempotency_key <> ?2 AND leased = 0";
+    tx.execute(older, params![news.order.0, key]).doing(QUEUE)?;
+    let given_up = "DELETE FROM outbox_trouble WHERE kind = 'acknowledgement' AND order_id = ?1 AND key <> ?2";
+    tx.execute(given_up, params![news.order.0, key]).doing(QUEUE)?;
+    let sql = "INSERT INTO outbox_acknowledgement (idempotency_key, order_id, body, due_since) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT DO NOTHING";
+    tx.execute(sql, params![key, news.order.0, body, micros(now)]).map(|_| ()).doing(QUEUE)
+}
+
+/// News that is not true any more and has not been told yet is not told.
+pub(crate) fn withhold(tx: &Transaction<'_>, order: &OrderId, copy: u32, stage: Stage) -> Result<()> {
+    let key = key_of(order, stage, copy);
+    tx.execute("DELETE FROM outbox_acknowledgement WHERE idempotency_key = ?1 AND leased = 0", [key])
+        .map(|_| ())
+        .doing("withhold an acknowledgement")
+}
+
+/// Without those that were on their way, or given back, when newer news of their order was queued.
+fn unless_overtaken(
+    tx: &Transaction<'_>,
+    due: Vec<(Acknowledgement, u32)>,
+) -> rusqlite::Result<Vec<(Acknowledgement, u32)>> {
+    let mut forget = tx.prepare_cached(
+        "DELETE FROM outbox_acknowledgement WHERE idempotency_key = ?1 AND EXISTS
+         (SELECT 1 FROM outbox_acknowledgement n WHERE n.order_id = ?2 AND n.due_since > outbox_acknowledgement.due_since)",
+    )?;
+    let mut left = Vec::with_capacity(due.len());
+    for (news, attempts) in due {
+        if forget.execute([&news.idempotency_key, &news.order.0])? == 0 {
+            left.push((news, attempts));
+        }
+    }
+    Ok(left)
 }
 
 impl Ledger {
@@ -71,7 +109,8 @@ impl Ledger {
                 })?;
                 Ok((news, row.get(1)?))
             })?;
-            due.collect()
+            let due: Vec<(Acknowledgement, u32)> = due.collect::<rusqlite::Result<_>>()?;
+            unless_overtaken(tx, due)
         })
     }
 
@@ -86,10 +125,15 @@ impl Ledger {
             let state: String = tx
                 .query_row("SELECT state FROM web_order WHERE id = ?1", [&news.order.0], |row| row.get(0))
                 .doing("note an acknowledgement")?;
-            if news.stage == Stage::Consumed && state == "consumed" {
-                orders::move_order(tx, &news.order, OrderEvent::Acknowledged, None, orders::AGENT, now)
-            } else {
-                orders::note(tx, &news.order, "told the web store", Some(&news.reference), orders::AGENT, now)
+            match news.stage {
+                Stage::Consumed if state == "consumed" => {
+                    orders::move_order(tx, &news.order, OrderEvent::Acknowledged, None, orders::AGENT, now)
+                }
+                // Stores need not want to hear this, and that it was published stands in the history already.
+                Stage::Published => Ok(()),
+                Stage::Consumed | Stage::Rejected | Stage::Failed => {
+                    orders::note(tx, &news.order, "told the web store", Some(&news.reference), orders::AGENT, now)
+                }
             }
         })
     }

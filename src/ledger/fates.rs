@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use rusqlite::{Transaction, params};
 
+use super::acknowledgements::News;
 use super::corrections::cancellation_moved;
 use super::files::{FileOrder, FileState, OpenFile, move_if_it_fits, taken_back_in};
 use super::older::{has_begun, unproved_in};
@@ -79,7 +80,7 @@ impl Ledger {
             unless_cancellation(tx, file, order, ("cancellation refused by the till", proof.evidence), now, || {
                 move_order(tx, &order.id, OrderEvent::Refused, Some(proof.evidence), AGENT, now)?;
                 withhold_news(tx, order, Stage::Consumed)?;
-                acknowledgements::enqueue(tx, file, order, Stage::Rejected, proof.at, now)
+                acknowledgements::enqueue(tx, &news(file, order, Stage::Rejected, proof.at), now)
             })?;
             outbox::mark_order_due(tx, &order.id, now)
         })
@@ -194,7 +195,7 @@ fn taken_in(tx: &Transaction<'_>, file: &OpenFile, order: &FileOrder, proof: &Pr
     unless_cancellation(tx, file, order, ("cancellation taken by the till", proof.evidence), now, || {
         move_order(tx, &order.id, OrderEvent::Taken, Some(proof.evidence), proof.by, now)?;
         withhold_news(tx, order, Stage::Rejected)?;
-        acknowledgements::enqueue(tx, file, order, Stage::Consumed, proof.at, now)
+        acknowledgements::enqueue(tx, &news(file, order, Stage::Consumed, proof.at), now)
     })?;
     outbox::mark_order_due(tx, &order.id, now)
 }
@@ -256,12 +257,13 @@ fn unless_cancellation(
     }
 }
 
-/// News that is not true any more and has not been told yet is not told.
 fn withhold_news(tx: &Transaction<'_>, order: &FileOrder, stage: Stage) -> Result<()> {
-    let key = acknowledgements::key_of(order, stage);
-    tx.execute("DELETE FROM outbox_acknowledgement WHERE idempotency_key = ?1 AND leased = 0", [key])
-        .map(|_| ())
-        .doing("withhold an acknowledgement")
+    acknowledgements::withhold(tx, &order.id, order.copy, stage)
+}
+
+/// The news that this file is to the order.
+fn news<'a>(file: &'a OpenFile, order: &'a FileOrder, stage: Stage, at: Timestamp) -> News<'a> {
+    News { order: &order.id, copy: order.copy, stage, reference: &file.names.name, at }
 }
 
 pub(super) fn end_file(

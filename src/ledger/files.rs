@@ -10,12 +10,15 @@ use rusqlite::{Row, Transaction, params};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use super::acknowledgements::News;
 use super::orders::{AGENT, move_order, withdrawn_because};
-use super::{Doing, Ledger, LedgerError, Result, at_column, corrections, declarations, micros, older};
+use super::{
+    Doing, Ledger, LedgerError, Result, acknowledgements, at_column, corrections, declarations, micros, older,
+};
 use crate::domain::OrderId;
 use crate::domain::gate::PublishedOrder;
 use crate::domain::order::OrderEvent;
-use crate::ports::{Awaited, AwaitedOrder, FileNames, Marks, Purpose, hex};
+use crate::ports::{Awaited, AwaitedOrder, FileNames, Marks, Purpose, Stage, hex};
 
 /// How far an order file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,7 +228,11 @@ pub(super) fn visible_in(
         Purpose::Order => {
             let sql = "UPDATE web_order SET copies = max(copies, ?2) WHERE id = ?1";
             tx.execute(sql, params![order.0, copy]).doing("count an order's files")?;
-            move_if_it_fits(tx, order, OrderEvent::Published, name, now)
+            if moved_if_it_fits(tx, order, OrderEvent::Published, name, now)? {
+                let news = News { order, copy, stage: Stage::Published, reference: name, at: since };
+                acknowledgements::enqueue(tx, &news, now)?;
+            }
+            Ok(())
         }
     }
 }
@@ -238,6 +245,7 @@ pub(super) fn taken_back_in(tx: &Transaction<'_>, order: &FileOrder, now: Timest
         (OrderEvent::TakenBack, "taken back before the till took it, to be written anew")
     };
     declarations::forget_lost(tx, &order.id)?;
+    acknowledgements::withhold(tx, &order.id, order.copy, Stage::Published)?;
     move_if_it_fits(tx, &order.id, event, why, now)
 }
 
@@ -249,9 +257,15 @@ pub(super) fn move_if_it_fits(
     why: &str,
     now: Timestamp,
 ) -> Result<()> {
+    moved_if_it_fits(tx, id, event, why, now).map(|_| ())
+}
+
+/// [`move_if_it_fits`], and whether it moved.
+fn moved_if_it_fits(tx: &Transaction<'_>, id: &OrderId, event: OrderEvent, why: &str, now: Timestamp) -> Result<bool> {
     match move_order(tx, id, event, Some(why), AGENT, now) {
-        Err(LedgerError::NotPossible(_)) => Ok(()),
-        other => other,
+        Ok(()) => Ok(true),
+        Err(LedgerError::NotPossible(_)) => Ok(false),
+        Err(other) => Err(other),
     }
 }
 

@@ -3,12 +3,15 @@
 //! Promises: an order's state moves only along [`OrderState::after`]; every move is in the history with who and when.
 //! How orders get in is in [`super::pages`].
 
-use super::{Doing, Ledger, LedgerError, Result, at_column, declarations, micros, outbox};
-use crate::domain::order::OrderEvent;
-use crate::domain::{OrderId, OrderState, WebOrder};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
+
+use super::acknowledgements::News;
+use super::{Doing, Ledger, LedgerError, Result, acknowledgements, at_column, declarations, micros, outbox};
+use crate::domain::order::OrderEvent;
+use crate::domain::{OrderId, OrderState, WebOrder};
+use crate::ports::Stage;
 
 /// The name under which the agent itself stands in the history.
 pub const AGENT: &str = "agent";
@@ -117,7 +120,11 @@ impl Ledger {
                 [&id.0],
             )
             .doing("note an order that cannot be written")?;
-            move_order(tx, id, OrderEvent::Unwritable, Some(why), AGENT, now)
+            move_order(tx, id, OrderEvent::Unwritable, Some(why), AGENT, now)?;
+            let copies = "SELECT copies FROM web_order WHERE id = ?1";
+            let copies: u32 = tx.query_row(copies, [&id.0], |row| row.get(0)).doing("count an order's files")?;
+            let news = News { order: id, copy: copies + 1, stage: Stage::Failed, reference: why, at: now };
+            acknowledgements::enqueue(tx, &news, now)
         })
     }
 

@@ -43,6 +43,12 @@ pub trait CentralStore: Send + Sync {
     /// When it is not known that the store took note.
     async fn acknowledge(&self, acknowledgement: &Acknowledgement) -> Result<(), StoreError>;
 
+    /// Does it want to hear of this stage? If not, [`CentralStore::acknowledge`] would say yes without a request.
+    fn wants(&self, stage: Stage) -> bool {
+        let _any = stage;
+        true
+    }
+
     /// Most SKUs in one write that the store has shown to take.
     fn batch_size(&self) -> usize;
 
@@ -66,8 +72,24 @@ pub trait CentralStore: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// What works less well than it was asked to: noticed while working, for people. Empty when all is well.
+    fn shortcomings(&self) -> Vec<Shortcoming> {
+        Vec::new()
+    }
+
     /// Tries everything that the agent will need, one line each.
     async fn check(&self) -> Vec<CheckLine>;
+}
+
+/// Something that works less well than it was asked to, and nothing stops for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortcoming {
+    /// What it is about, the same while it lasts (`status sent_to_epos`).
+    pub about: String,
+    /// What was found.
+    pub text: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// What kind of store it is.

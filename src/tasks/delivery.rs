@@ -25,11 +25,13 @@ use crate::ledger::runs::Attempt;
 use crate::ledger::{LedgerError, facts};
 use crate::ports::{StoreError, StoreFacts};
 
+mod audit;
 mod batch;
 mod notes;
 mod parts;
 mod report;
 
+pub use audit::{SALABLE_DIFFERS, STORE_FALLS_SHORT};
 pub use report::{DEAD_LETTERS, DRIFT, ITEMS_NOT_TAKEN};
 
 /// Its name where the ledger fails it.
@@ -105,6 +107,7 @@ struct State {
     halvings: u32,
     /// What was last kept of what the store taught.
     learned: Option<String>,
+    audit: audit::Audit,
 }
 
 impl Delivery {
@@ -302,7 +305,11 @@ impl Reconciler for Delivery {
             let outcome = if delivered.is_ok() { "done" } else { "failed" };
             self.shop.run("delivery", started, outcome, &figures, Some("the web store was told"));
         }
-        let reported = self.keep_learned(&mut state).and_then(|()| self.report(&figures));
+        let mut reported = self.keep_learned(&mut state).and_then(|()| self.report(&figures));
+        if delivered.is_ok() && reported.is_ok() {
+            let model = state.facts.as_ref().map(|facts| facts.model);
+            reported = audit::look(&self.shop, &mut state.audit, model).await;
+        }
         match (delivered, reported) {
             (Err(Stopped::Ledger(error)), _) | (Ok(()), Err(error)) => self.shop.ledger_failed(WHAT, &error),
             (Err(Stopped::Store(work, error) | Stopped::Items(work, error)), _) => {

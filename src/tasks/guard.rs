@@ -17,8 +17,8 @@ use crate::domain::retry::{FailureClass, LONGEST_PAUSE};
 use crate::domain::{Quantity, Sku};
 use crate::ledger::Ledger;
 use crate::ports::{
-    Acknowledgement, CentralStore, CheckLine, Clock, FeedCursor, Holding, OrderPage, StockBatch, StoreError,
-    StoreFacts, Written,
+    Acknowledgement, CentralStore, CheckLine, Clock, FeedCursor, Holding, OrderPage, Shortcoming, Stage, StockBatch,
+    StoreError, StoreFacts, Written,
 };
 
 /// After an outage of this length other shops wait as well.
@@ -261,8 +261,16 @@ impl CentralStore for Guarded {
         self.ask(Kind::Note, Carries::Items, self.store.acknowledge(acknowledgement)).await
     }
 
+    fn wants(&self, stage: Stage) -> bool {
+        self.store.wants(stage)
+    }
+
     fn batch_size(&self) -> usize {
         self.store.batch_size()
+    }
+
+    fn shortcomings(&self) -> Vec<Shortcoming> {
+        self.store.shortcomings()
     }
 
     fn learned(&self) -> Option<String> {

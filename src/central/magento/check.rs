@@ -103,6 +103,10 @@ impl Magento {
         let anything_got_in = tries.iter().any(Try::got_in);
         lines.extend(tries.iter().map(|one| self.line(one, anything_got_in)));
         lines.extend(self.routing.as_ref().map(|routing| fine("which orders are this shop's", routing.shown())));
+        if let Some(keeping) = keeping {
+            lines.extend(self.check_reservations(keeping).await);
+        }
+        lines.extend(self.check_statuses());
         lines
     }
 
@@ -206,7 +210,11 @@ impl Magento {
             }
         };
         let mut calls = vec![("the right to write stock", stock)];
-        if self.acknowledge {
+        if self.ship_when_taken {
+            let call = self.write(Method::POST, "shipping an order", "/order/0/ship", &json!({}));
+            calls.push(("the right to ship orders", call));
+        }
+        if self.acknowledge || self.statuses.set().next().is_some() {
             let body = json!({ "statusHistory": { "comment": "check" } });
             let call = self.write(Method::POST, "writing a comment", "/orders/0/comments", &body);
             calls.push(("the right to comment on orders", call));

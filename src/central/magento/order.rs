@@ -112,7 +112,8 @@ fn joined<'a>(parts: impl Iterator<Item = &'a String>, with: &str) -> String {
     parts.map(|part| part.trim()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(with)
 }
 
-fn lines(rows: &[Row]) -> Result<Vec<OrderLine>, String> {
+/// The lines of an order's rows.
+pub(super) fn lines(rows: &[Row]) -> Result<Vec<OrderLine>, String> {
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
         let Some(parent_id) = row.parent_item_id.as_ref().filter(|id| id.0 != "0") else {

@@ -3,7 +3,8 @@
 //! Promises: a SKU that the catalogue does not know is reported as such (Magento answers 200 for an unknown SKU and
 //! keeps an orphan row: magento2#38154, observed); a quantity is stored as said or refused with the reason; one bad
 //! item does not hinder the others of its batch. SKUs are matched as Magento matches them, without regard to case.
-//! Does not promise that nobody else writes: there is no compare-and-set.
+//! Does not promise that nobody else writes: there is no compare-and-set; nor that an item which may be ordered without
+//! being there stays on sale at nothing: whoever wants that shows at least one of it (`show_at_least`).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
@@ -12,8 +13,9 @@ use reqwest::Method;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value, json};
 
+use super::catalogue::{askable, named, spelled_otherwise};
 use super::query::{Search, filter};
-use super::wire::{self, List, Product, Said, SourceItem, number};
+use super::wire::{self, List, Said, SourceItem, number};
 use super::{Keeping, Magento, is_unknown_route, limit_named, permanent, refusal};
 use crate::central::client::{Call, Reply, encoded};
 use crate::domain::{Quantity, Sku};
@@ -25,15 +27,9 @@ const LONGEST_SKU: usize = 64;
 const QUANTITY_PLACES: u32 = 4;
 /// Largest quantity, in units. A larger one is silently cut (observed: 1e12 became 99999999.9999).
 const LARGEST_QUANTITY: i64 = 99_999_999;
-/// SKUs in one question.
-const SKUS_ASKED: usize = 100;
-/// Longest list of SKUs in one address, in bytes after encoding: web servers take 8 kB in all.
-const LONGEST_LIST: usize = 5_000;
 /// After so many items refused one by one, and one more from the other end, and none stored, it is the request that
 /// the store refuses and not the items.
 const REFUSED_ALONE: usize = 8;
-/// Product types whose quantity is that of other products (observed: accepted and useless; magento/inventory#3455).
-const COMPOSITE: [&str; 3] = ["configurable", "bundle", "grouped"];
 
 /// What became of one request.
 enum Posted {
@@ -66,9 +62,6 @@ impl Run {
     }
 }
 
-/// What the catalogue says of SKUs, by lower-case SKU: their type.
-struct Catalogue(Option<HashMap<String, (String, String)>>);
-
 impl Magento {
     /// What the store knows and holds of these SKUs.
     pub(super) async fn holdings_of(&self, skus: &[Sku]) -> Result<Vec<Holding>, StoreError> {
@@ -84,57 +77,12 @@ impl Magento {
                 Keeping::BySource => self.held_at_source(&known).await?,
                 Keeping::PerProduct => self.held_per_product(&known).await?,
             });
-            if catalogue.0.is_none() && !self.catalogue_refused.swap(true, Ordering::Relaxed) {
+            if !catalogue.is_readable() && !self.catalogue_refused.swap(true, Ordering::Relaxed) {
                 tracing::warn!("{}", super::CATALOGUE_REFUSED);
             }
+            self.note_looked_up(&known);
         }
         Ok(holdings)
-    }
-
-    /// Which of these SKUs exist, and of what type. Nothing when the token may not ask.
-    async fn catalogue(&self, skus: &[Sku]) -> Result<Catalogue, StoreError> {
-        if self.catalogue_refused.load(Ordering::Relaxed) {
-            return Ok(Catalogue(None));
-        }
-        let search = |names: &[&Sku], size| Search::new(size, "items[sku,type_id],total_count").and(named(names));
-        let all: Vec<&Sku> = skus.iter().collect();
-        let route = "/products";
-        let call = self.get("looking up products", &format!("{route}?{}", search(&all, all.len()).query()));
-        let reply = self.client.send(&call).await?;
-        if refusal::right_refused(&reply).is_some() {
-            return Ok(Catalogue(None));
-        }
-        let list: List<Product> = match limit_named(&reply) {
-            Some(most) => {
-                self.most_rows.fetch_min(most, Ordering::Relaxed);
-                self.by_names("looking up products", route, &all, search).await?
-            }
-            None => self.client.read(&call, &reply)?,
-        };
-        let typed = |product: Product| (product.sku.to_lowercase(), (product.sku, product.type_id.unwrap_or_default()));
-        Ok(Catalogue(Some(list.items.unwrap_or_default().into_iter().map(typed).collect())))
-    }
-
-    /// A list by SKUs, in as many questions as the store's page limit asks for.
-    async fn by_names<T: serde::de::DeserializeOwned>(
-        &self,
-        doing: &str,
-        route: &str,
-        skus: &[&Sku],
-        search: impl Fn(&[&Sku], usize) -> Search,
-    ) -> Result<List<T>, StoreError> {
-        let (mut found, mut rest) = (Vec::new(), skus);
-        while !rest.is_empty() {
-            let most = self.most_rows.load(Ordering::Relaxed).min(rest.len());
-            let (now, later) = rest.split_at(most);
-            let list: List<T> = self.list(doing, route, now.len(), |size| search(now, size)).await?;
-            if self.most_rows.load(Ordering::Relaxed) < now.len() {
-                continue;
-            }
-            found.extend(list.items.unwrap_or_default());
-            rest = later;
-        }
-        Ok(List { items: Some(found), total_count: None })
     }
 
     async fn held_at_source(&self, skus: &[&Sku]) -> Result<Vec<Holding>, StoreError> {
@@ -206,8 +154,9 @@ impl Magento {
 
     /// Writes quantities at our source; halves what is refused until the bad item stands alone.
     pub(super) async fn write_sources(&self, items: &[StockItem]) -> Result<Vec<Written>, StoreError> {
-        let (todo, refused) = sift(items);
-        let mut run = Run { parts: vec![todo], written: refused, stored: 0, alone: 0, source_is_there: false };
+        let (todo, mut written) = sift(items);
+        let todo = self.still_there(todo, &mut written).await?;
+        let mut run = Run { parts: vec![todo], written, stored: 0, alone: 0, source_is_there: false };
         while let Some(part) = run.parts.pop() {
             let most = self.batch_limit();
             if part.len() > most {
@@ -217,6 +166,30 @@ impl Magento {
             }
         }
         Ok(run.written)
+    }
+
+    /// Without what the catalogue does not have any more: Magento would keep an orphan row for it (observed), with which
+    /// a later product of that name would begin. What was looked up a moment ago is not asked for again.
+    async fn still_there(
+        &self,
+        items: Vec<StockItem>,
+        written: &mut Vec<Written>,
+    ) -> Result<Vec<StockItem>, StoreError> {
+        let doubtful = self.not_looked_up(items.iter().map(|item| &item.sku));
+        let mut gone = HashMap::new();
+        for part in askable(&doubtful) {
+            let catalogue = self.catalogue(part).await?;
+            gone.extend(part.iter().filter_map(|sku| Some((sku.clone(), catalogue.verdict(sku)?))));
+        }
+        let mut todo = Vec::with_capacity(items.len());
+        for item in items {
+            match gone.remove(&item.sku) {
+                None | Some(HoldingKind::Kept(..)) => todo.push(item),
+                Some(HoldingKind::Unknown) => written.push(outcome(&item, WriteOutcome::Unknown)),
+                Some(HoldingKind::NotKept(why)) => written.push(outcome(&item, WriteOutcome::Refused(why))),
+            }
+        }
+        Ok(todo)
     }
 
     async fn write_part(&self, run: &mut Run, part: Vec<StockItem>) -> Result<(), StoreError> {
@@ -325,59 +298,6 @@ impl Magento {
 enum Missing {
     Product,
     Slash(String),
-}
-
-impl Catalogue {
-    /// What the catalogue alone says; `None` when the store has to be asked for a quantity.
-    fn verdict(&self, sku: &Sku) -> Option<HoldingKind> {
-        let kind = match &self.0 {
-            None => return None,
-            Some(types) => types.get(&sku.as_str().to_lowercase()),
-        };
-        match kind {
-            None => Some(HoldingKind::Unknown),
-            Some((spelled, _)) if spelled != sku.as_str() => Some(spelled_otherwise(spelled)),
-            Some((_, kind)) if COMPOSITE.contains(&kind.as_str()) => Some(HoldingKind::NotKept(format!(
-                "it is a {kind} product: the store sells the products in it, and keeps their quantities"
-            ))),
-            Some(_) => None,
-        }
-    }
-}
-
-/// Magento matches SKUs without regard to case (observed), and its orders name them as it spells them: what is sold could
-/// not be told from what is counted.
-fn spelled_otherwise(spelled: &str) -> HoldingKind {
-    HoldingKind::NotKept(format!("the web store spells it {spelled}; spell it alike in the till and in the web store"))
-}
-
-/// One group of filters that names SKUs. A SKU with a comma cannot stand in a list.
-fn named(skus: &[&Sku]) -> Vec<super::query::Filter> {
-    let (with_comma, plain): (Vec<&Sku>, Vec<&Sku>) = skus.iter().copied().partition(|sku| sku.as_str().contains(','));
-    let list = plain.iter().map(|sku| sku.as_str()).collect::<Vec<_>>().join(",");
-    let mut group = if plain.is_empty() { Vec::new() } else { vec![filter("sku", "in", list)] };
-    group.extend(with_comma.into_iter().map(|sku| filter("sku", "eq", sku.as_str())));
-    group
-}
-
-/// Cuts a list of SKUs into parts that fit into one address.
-fn askable(skus: &[Sku]) -> Vec<&[Sku]> {
-    /// What one more filter costs besides its value: more than its bytes, so that no question has ten, whose numbers
-    /// Magento sorts otherwise than RFC 5849 when it checks a signature.
-    const FILTER: usize = 560;
-    let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
-    for (place, sku) in skus.iter().enumerate() {
-        let size = encoded(sku.as_str()).len() + if sku.as_str().contains(',') { FILTER } else { 3 };
-        if place > start && (bytes + size > LONGEST_LIST || place - start >= SKUS_ASKED) {
-            parts.push(&skus[start..place]);
-            (start, bytes) = (place, 0);
-        }
-        bytes += size;
-    }
-    if start < skus.len() {
-        parts.push(&skus[start..]);
-    }
-    parts
 }
 
 /// Sets aside what Magento would store otherwise than said.

@@ -43,9 +43,19 @@ fn is_stocks(asked: &Asked) -> bool {
     asked.line() == "GET /rest/V1/inventory/stocks"
 }
 
-/// With MSI on; everything but the question for the mode is up to `script`.
+/// With MSI on; everything but the questions for mode and modules is up to `script`.
 fn msi(mut script: impl FnMut(&Asked) -> Answer + Send + 'static) -> FakeStore {
-    FakeStore::with(move |asked| if is_stocks(asked) { says(200, recorded!("stocks.json")) } else { script(asked) })
+    FakeStore::with(move |asked| match asked.line().as_str() {
+        "GET /rest/V1/inventory/stocks" => says(200, recorded!("stocks.json")),
+        "GET /rest/V1/modules" => says(200, recorded!("modules.json")),
+        _ => script(asked),
+    })
+}
+
+/// The body that was sent with stock, so many-th of those.
+fn sent_stock(store: &FakeStore, place: usize) -> Value {
+    let with_items = |asked: &Asked| Some(asked.json()).filter(|body| body["sourceItems"].is_array());
+    store.asked().iter().filter_map(with_items).nth(place).unwrap()
 }
 
 /// With MSI off.
@@ -63,6 +73,7 @@ async fn the_store_is_asked_how_it_keeps_its_stock() {
     let date = vec![("Date", "Mon, 23 Nov 2026 16:31:24 GMT".to_owned())];
     let store = FakeStore::in_turn([
         Answer::Says(200, date, recorded!("stocks.json").into()),
+        says(200, recorded!("modules.json")),
         says(404, recorded!("legacy-inventory-stocks.json")),
     ]);
     let shop = shop(&store);
@@ -97,10 +108,10 @@ async fn a_configured_mode_that_the_store_contradicts_is_an_error() {
 
 #[tokio::test]
 async fn a_store_view_stands_in_every_path() {
-    let store = FakeStore::in_turn([says(200, recorded!("stocks.json"))]);
+    let store = FakeStore::in_turn([says(200, recorded!("stocks.json")), says(200, recorded!("modules.json"))]);
     let own = MagentoSettings { store_view: Some("de".into()), ..MagentoSettings::default() };
     with(&store, own).probe().await.unwrap();
-    assert_eq!(store.lines(), ["GET /rest/de/V1/inventory/stocks"]);
+    assert_eq!(store.lines(), ["GET /rest/de/V1/inventory/stocks", "GET /rest/de/V1/modules"]);
 }
 
 // ------------------------------------------------------------------------------------------------------------ holdings
@@ -228,8 +239,10 @@ async fn without_msi_each_stock_item_is_read() {
 /// Takes source items as Magento does: the whole request or nothing; the SKU "BAD" is bad.
 fn takes(most: usize) -> FakeStore {
     msi(move |asked| {
-        if asked.line() == "GET /rest/V1/inventory/sources/store_a" {
-            return says(200, recorded!("source-store-a.json"));
+        match asked.line().as_str() {
+            "GET /rest/V1/inventory/sources/store_a" => return says(200, recorded!("source-store-a.json")),
+            "GET /rest/V1/products" => return says(401, recorded!("err-401-bearer-not-enabled.json")),
+            _ => {}
         }
         let body = asked.json();
         let items = body["sourceItems"].as_array().unwrap();
@@ -257,12 +270,13 @@ async fn all_four_fields_are_written_and_nothing_in_stock_is_switched_off() {
     let stored = |text: &str| WriteOutcome::Stored(Quantity::parse(text).unwrap());
     let expected = [("A/1", stored("7")), ("B", stored("0")), ("C", stored("1.2567"))];
     assert_eq!(outcomes(written), expected.map(|(name, outcome)| (name.to_owned(), outcome)));
-    let sent = store.asked()[1].json();
+    let sent = sent_stock(&store, 0);
     let row = |sku, quantity: Value, status| json!({"sku": sku, "source_code": "store_a", "quantity": quantity, "status": status});
     let exact: Value = serde_json::from_str("1.2567").unwrap();
     assert_eq!(sent["sourceItems"], json!([row("A/1", 7.into(), 1), row("B", 0.into(), 0), row("C", exact, 1)]));
     shop.write_stock(&batch(vec![item("B", "1")])).await.unwrap();
-    assert_eq!(store.asked().len(), 3, "the mode is asked once");
+    let modes = store.lines().iter().filter(|line| line.ends_with("/inventory/stocks")).count();
+    assert_eq!((modes, posts(&store).len()), (1, 2), "the mode is asked once");
 }
 
 #[tokio::test]
@@ -295,6 +309,7 @@ async fn one_bad_item_does_not_hinder_the_others() {
 async fn a_source_that_does_not_exist_is_named_instead_of_every_item() {
     let store = msi(|asked| match asked.method.as_str() {
         "POST" => says(400, recorded!("err-400-source-items-unknown-source.json")),
+        _ if asked.path.contains("/products?") => says(401, recorded!("err-401-bearer-not-enabled.json")),
         _ => says(404, recorded!("err-404-source.json")),
     });
     let error = shop(&store).write_stock(&batch(vec![item("A", "1"), item("B", "1")])).await.unwrap_err();
@@ -306,6 +321,7 @@ async fn a_source_that_does_not_exist_is_named_instead_of_every_item() {
 async fn a_request_that_is_refused_whatever_is_in_it_is_a_failure_and_not_a_hundred_bad_items() {
     let store = msi(|asked| match asked.method.as_str() {
         "POST" => says(400, recorded!("err-400-source-items-unknown-source.json")),
+        _ if asked.path.contains("/products?") => says(401, recorded!("err-401-bearer-not-enabled.json")),
         _ => says(200, recorded!("source-store-a.json")),
     });
     let items = (0..100).map(|n| item(&format!("S{n}"), "1")).collect();
@@ -342,7 +358,10 @@ async fn what_magento_would_store_otherwise_than_said_is_not_sent() {
 #[tokio::test]
 async fn a_lost_answer_leaves_it_open_whether_stock_was_written() {
     for answer in [Answer::Nothing, Answer::BreaksOff, says(500, recorded!("err-500-database-down.txt"))] {
-        let store = msi(move |_| answer.clone());
+        let store = msi(move |asked| match asked.method.as_str() {
+            "GET" => says(401, recorded!("err-401-bearer-not-enabled.json")),
+            _ => answer.clone(),
+        });
         let error = shop(&store).write_stock(&batch(vec![item("A", "1")])).await.unwrap_err();
         assert_eq!((error.class, error.maybe_done), (FailureClass::Transient, true));
     }
@@ -354,6 +373,7 @@ async fn a_store_whose_msi_was_switched_off_is_asked_again() {
     let store = FakeStore::with(move |asked| match (is_stocks(asked), asked.method.as_str()) {
         (true, _) if std::mem::take(&mut on) => says(200, recorded!("stocks.json")),
         (_, "PUT") => says(200, recorded!("legacy-stock-item-put.json")),
+        (_, "GET") if asked.path.contains("/products?") => says(401, recorded!("err-401-bearer-not-enabled.json")),
         _ => says(404, recorded!("err-404-route.json")),
     });
     let shop = shop(&store);
@@ -551,6 +571,309 @@ async fn no_question_has_ten_filters() {
     );
 }
 
+// ------------------------------------------------------------------------------------------------------------ statuses
+
+/// Statuses of the shop's own for everything.
+fn with_statuses() -> MagentoSettings {
+    let named = |name: &str| Some(name.to_owned());
+    let statuses = Statuses {
+        published: named("sent_to_epos"),
+        consumed: named("in_epos"),
+        rejected: named("refused_by_epos"),
+        failed: named("not_for_epos"),
+        ..Statuses::default()
+    };
+    MagentoSettings { statuses, ..MagentoSettings::default() }
+}
+
+fn published() -> Acknowledgement {
+    Acknowledgement { stage: Stage::Published, idempotency_key: "19:published".into(), ..taken() }
+}
+
+/// An order in this status; a status that is sent becomes the order's, is refused, or is ignored.
+fn in_status(status: &'static str, fate: learned::StatusFate) -> FakeStore {
+    let (mut status, mut comments) = (status.to_owned(), Vec::<Value>::new());
+    FakeStore::with(move |asked| {
+        if asked.method == "GET" {
+            return says(200, json!({"status": status, "status_histories": comments}).to_string());
+        }
+        let said = asked.json()["statusHistory"].clone();
+        let sent = said["status"].as_str().unwrap_or_default().to_owned();
+        if fate == learned::StatusFate::Refused && sent != status {
+            return says(400, recorded!("comment-400-status.json").replace("\"complete\"", &format!("\"{sent}\"")));
+        }
+        comments.push(said);
+        if fate == learned::StatusFate::Taken {
+            status = sent;
+        }
+        says(200, recorded!("comment.json"))
+    })
+}
+
+fn sent_statuses(store: &FakeStore) -> Vec<String> {
+    let said = |asked: &Asked| Some(asked.json()["statusHistory"]["status"].as_str()?.to_owned());
+    store.asked().iter().filter_map(said).collect()
+}
+
+#[tokio::test]
+async fn an_order_gets_the_statuses_of_the_shop_one_after_the_other() {
+    let store = in_status("processing", learned::StatusFate::Taken);
+    let shop = with(&store, with_statuses());
+    for news in [published(), taken(), published(), taken()] {
+        shop.acknowledge(&news).await.unwrap();
+    }
+    assert_eq!(sent_statuses(&store), ["sent_to_epos", "in_epos"], "each once, whatever is repeated");
+    assert_eq!(shop.shortcomings(), []);
+}
+
+#[tokio::test]
+async fn a_status_that_is_not_ours_nor_a_plain_one_is_never_replaced() {
+    for theirs in ["picked", "complete", "canceled", "fraud"] {
+        let store = in_status(theirs, learned::StatusFate::Taken);
+        let shop = with(&store, with_statuses());
+        shop.acknowledge(&published()).await.unwrap();
+        shop.acknowledge(&taken()).await.unwrap();
+        assert_eq!(sent_statuses(&store), [theirs], "only the comment, with the status that the order has");
+    }
+    let store = in_status("picked", learned::StatusFate::Taken);
+    let mut own = with_statuses();
+    own.statuses.replace.push("picked".into());
+    with(&store, own).acknowledge(&taken()).await.unwrap();
+    assert_eq!(sent_statuses(&store), ["in_epos"], "unless the shop says so");
+}
+
+#[tokio::test]
+async fn a_status_that_is_refused_costs_no_comment_and_is_shown_with_what_to_do() {
+    let store = in_status("pending", learned::StatusFate::Refused);
+    let shop = with(&store, with_statuses());
+    shop.acknowledge(&published()).await.unwrap();
+    shop.acknowledge(&taken()).await.unwrap();
+    assert_eq!(sent_statuses(&store), ["sent_to_epos", "in_epos", "pending"]);
+    let short = shop.shortcomings();
+    assert_eq!(short.len(), 2);
+    assert!(short[0].text.contains("\"in_epos\"") && short[0].remedy.contains("Assign Status to State"), "{short:?}");
+    // It outlives a restart, and is gone when the store takes the status.
+    let mended = in_status("pending", learned::StatusFate::Taken);
+    let later = with(&mended, with_statuses());
+    later.recall(&shop.learned().unwrap());
+    assert_eq!(later.shortcomings(), short);
+    later.acknowledge(&taken()).await.unwrap();
+    assert_eq!(later.shortcomings().len(), 1);
+}
+
+#[tokio::test]
+async fn a_status_that_is_silently_ignored_is_noticed_by_reading_back() {
+    let store = in_status("pending", learned::StatusFate::Ignored);
+    let shop = with(&store, with_statuses());
+    shop.acknowledge(&taken()).await.unwrap();
+    assert_eq!(sent_statuses(&store), ["in_epos"], "the comment is written, once");
+    assert!(shop.shortcomings()[0].text.contains("left the order's status as it was"), "{:?}", shop.shortcomings());
+}
+
+#[tokio::test]
+async fn that_an_order_was_given_to_the_till_asks_nothing_of_a_shop_without_a_status_for_it() {
+    let store = FakeStore::in_turn([]);
+    shop(&store).acknowledge(&published()).await.unwrap();
+    assert_eq!(store.lines(), [""; 0]);
+}
+
+// ------------------------------------------------------------------------------------------------------------ shipping
+
+fn shipping() -> MagentoSettings {
+    MagentoSettings { source: "wh_b".into(), ship_when_taken: true, ..MagentoSettings::default() }
+}
+
+/// An order of two units, and its shipments; `lose` answers to shipping are lost.
+fn shippable(state: &'static str, mode: Option<&'static str>, mut lose: usize) -> FakeStore {
+    let mut shipments: Vec<Value> = Vec::new();
+    let script = move |asked: &Asked| match (asked.method.as_str(), asked.line().as_str()) {
+        (_, "GET /rest/V1/shipments") => says(200, json!({"items": shipments, "total_count": 1}).to_string()),
+        (_, "POST /rest/V1/order/19/ship") => {
+            let body = asked.json();
+            shipments.push(json!({"comments": [body["comment"]]}));
+            if lose > 0 {
+                lose -= 1;
+                return Answer::Nothing;
+            }
+            says(200, recorded!("ship-full.json"))
+        }
+        ("GET", _) => {
+            let shipped = if shipments.is_empty() { 0 } else { 2 };
+            let item = json!({"item_id": 1, "sku": "A", "qty_ordered": 2, "qty_shipped": shipped});
+            says(200, json!({"state": state, "status": "pending", "items": [item]}).to_string())
+        }
+        _ => says(200, recorded!("comment.json")),
+    };
+    if mode.is_some() { msi(script) } else { legacy(script) }
+}
+
+fn shipped(store: &FakeStore) -> Vec<Value> {
+    let ship = |asked: &Asked| asked.line().ends_with("/ship").then(|| asked.json());
+    store.asked().iter().filter_map(ship).collect()
+}
+
+#[tokio::test]
+async fn an_order_that_the_till_took_is_shipped_once_from_this_shops_source() {
+    let store = shippable("processing", Some("msi"), 1);
+    let shop = with(&store, shipping());
+    assert!(shop.acknowledge(&taken()).await.unwrap_err().maybe_done);
+    shop.acknowledge(&taken()).await.unwrap();
+    shop.acknowledge(&taken()).await.unwrap();
+    let sent = shipped(&store);
+    assert_eq!(sent.len(), 1, "a lost answer does not double the shipment");
+    assert_eq!(sent[0]["arguments"]["extension_attributes"]["source_code"], "wh_b");
+    assert_eq!((&sent[0]["notify"], sent[0].get("items")), (&json!(false), None));
+    let before_comment = store.lines().iter().position(|line| line.ends_with("/ship"));
+    assert!(before_comment < store.lines().iter().position(|line| line.ends_with("/comments")));
+}
+
+#[tokio::test]
+async fn without_msi_no_source_is_named() {
+    let store = shippable("new", None, 0);
+    with(&store, shipping()).acknowledge(&taken()).await.unwrap();
+    assert_eq!(shipped(&store)[0].get("arguments"), None, "it would be refused");
+}
+
+#[tokio::test]
+async fn only_what_the_till_took_is_shipped_and_only_where_that_is_wished() {
+    let store = shippable("processing", Some("msi"), 0);
+    with(&store, shipping()).acknowledge(&published()).await.unwrap();
+    with(&store, MagentoSettings::default()).acknowledge(&taken()).await.unwrap();
+    assert_eq!(shipped(&store).len(), 0);
+}
+
+#[tokio::test]
+async fn an_order_on_hold_is_noted_and_its_shipping_is_asked_for_again() {
+    let store = shippable("holded", Some("msi"), 0);
+    let error = with(&store, shipping()).acknowledge(&taken()).await.unwrap_err();
+    assert!(error.what.contains("it is on hold"), "{error}");
+    assert_eq!(
+        (shipped(&store).len(), store.lines().last().unwrap().as_str()),
+        (0, "POST /rest/V1/orders/19/comments")
+    );
+}
+
+#[tokio::test]
+async fn an_order_with_nothing_to_ship_is_passed_over() {
+    let store = msi(|asked| match asked.method.as_str() {
+        "GET" => says(200, recorded!("order-virtual.json")),
+        _ => says(200, recorded!("comment.json")),
+    });
+    with(&store, shipping()).acknowledge(&taken()).await.unwrap();
+    assert_eq!(shipped(&store).len(), 0);
+}
+
+#[tokio::test]
+async fn a_shipment_that_is_refused_names_the_source() {
+    let store = msi(|asked| match asked.line().as_str() {
+        "GET /rest/V1/shipments" => says(200, recorded!("shipments-empty.json")),
+        "POST /rest/V1/order/19/ship" => says(400, recorded!("ship-400-no-source-code.json")),
+        "GET /rest/V1/orders/19" => says(200, recorded!("order-commented.json")),
+        _ => says(200, recorded!("comment.json")),
+    });
+    let error = with(&store, shipping()).acknowledge(&taken()).await.unwrap_err();
+    assert_eq!(error.class, FailureClass::Permanent);
+    assert!(error.what.contains("does the source wh_b hold as much"), "{error}");
+}
+
+// --------------------------------------------------------------------------------------- reservations, limits, catalogue
+
+#[tokio::test]
+async fn a_module_that_switches_reservations_off_makes_stock_fall_when_an_order_is_placed() {
+    let store = FakeStore::with(|asked| match asked.line().as_str() {
+        "GET /rest/V1/modules" => says(200, r#"["Magento_Inventory","Ampersand_DisableStockReservation"]"#),
+        _ => says(200, recorded!("stocks.json")),
+    });
+    let facts = shop(&store).probe().await.unwrap();
+    assert_eq!(facts.model, StockModel::DeductAtPlacement);
+    assert_eq!(facts.shown, "Magento with MSI, source store_a, without reservations");
+    let on = MagentoSettings { reservations: Reservations::On, ..MagentoSettings::default() };
+    assert_eq!(with(&store, on).probe().await.unwrap().model, StockModel::PhysicalPlusReservations);
+}
+
+#[tokio::test]
+async fn a_token_that_may_not_see_the_modules_is_no_failure() {
+    let store = FakeStore::with(|asked| match asked.line().as_str() {
+        "GET /rest/V1/modules" => says(401, recorded!("err-401-bearer-not-enabled.json")),
+        _ => says(200, recorded!("stocks.json")),
+    });
+    assert_eq!(shop(&store).probe().await.unwrap().model, StockModel::PhysicalPlusReservations);
+    let off = MagentoSettings { reservations: Reservations::Off, ..MagentoSettings::default() };
+    assert_eq!(with(&store, off).probe().await.unwrap().model, StockModel::DeductAtPlacement);
+}
+
+#[tokio::test]
+async fn a_limit_that_was_learned_counts_after_a_restart() {
+    let store = takes(20);
+    let before = shop(&store);
+    before.write_stock(&batch((0..50).map(|n| item(&format!("S{n}"), "1")).collect())).await.unwrap();
+    let after = shop(&store);
+    after.recall(&before.learned().unwrap());
+    assert_eq!(after.batch_size(), 20);
+    after.recall("not understood");
+    assert_eq!(after.batch_size(), 20);
+    assert_eq!(shop(&store).learned(), None, "nothing learned, nothing kept");
+}
+
+#[tokio::test]
+async fn a_product_that_is_gone_from_the_catalogue_leaves_no_orphan_row() {
+    let store = msi(|asked| match asked.line().as_str() {
+        "GET /rest/V1/products" => {
+            says(200, r#"{"items":[{"sku":"A","type_id":"simple"},{"sku":"SET","type_id":"bundle"}],"total_count":2}"#)
+        }
+        _ => says(200, recorded!("source-items-post.json")),
+    });
+    let items = vec![item("A", "1"), item("GONE", "1"), item("SET", "1")];
+    let shop = shop(&store);
+    let written = outcomes(shop.write_stock(&batch(items)).await.unwrap());
+    assert_eq!(written[0].1, WriteOutcome::Stored(1.into()));
+    assert_eq!(written[1].1, WriteOutcome::Unknown);
+    assert!(matches!(&written[2].1, WriteOutcome::Refused(why) if why.contains("bundle")), "{written:?}");
+    assert_eq!(posts(&store), [1]);
+    // What was read a moment ago is not asked for again.
+    let asked = |store: &FakeStore| store.lines().iter().filter(|line| line.ends_with("/products")).count();
+    shop.note_looked_up(&[&sku("A")]);
+    shop.write_stock(&batch(vec![item("A", "2")])).await.unwrap();
+    assert_eq!(asked(&store), 1);
+}
+
+// ------------------------------------------------------------------------------------------------------- salable figures
+
+/// A shop whose stock has these sources, with the recorded figures.
+fn exporting(links: &'static str) -> FakeStore {
+    msi(move |asked| match asked.line().as_str() {
+        "GET /rest/V1/inventory/stock-source-links" => says(200, links),
+        "GET /rest/V1/inventory/stocks/2" => says(200, recorded!("stock-2.json")),
+        "GET /rest/V1/inventory/export-stock-salable-qty/website/base" => {
+            says(200, recorded!("export-stock-salable-qty.json"))
+        }
+        _ => says(599, ""),
+    })
+}
+
+#[tokio::test]
+async fn salable_figures_are_told_of_a_stock_with_one_source_and_not_of_composites() {
+    let store = exporting(r#"{"items":[{"stock_id":2,"source_code":"store_a"}],"total_count":1}"#);
+    let shop = shop(&store);
+    let mut told = shop.sellable(&skus(&["SKU-010", "AB/12", "TEE", "sku-020"])).await.unwrap();
+    told.sort();
+    let quantity = |text: &str| Quantity::parse(text).unwrap();
+    assert_eq!(told, [(sku("AB/12"), quantity("7.5")), (sku("SKU-010"), quantity("12"))]);
+    shop.sellable(&skus(&["SKU-010"])).await.unwrap();
+    let links = store.lines().iter().filter(|line| line.ends_with("/stock-source-links")).count();
+    assert_eq!(links, 2, "the stock is found out once");
+}
+
+#[tokio::test]
+async fn nothing_is_told_where_figures_cannot_be_compared() {
+    let store = exporting(recorded!("stock-source-links.json"));
+    assert_eq!(shop(&store).sellable(&skus(&["SKU-010"])).await.unwrap(), [], "several sources");
+    let store = msi(|_| says(401, recorded!("err-401-bearer-not-enabled.json")));
+    assert_eq!(shop(&store).sellable(&skus(&["SKU-010"])).await.unwrap(), [], "no right to see");
+    let store = legacy(|_| says(599, ""));
+    assert_eq!(shop(&store).sellable(&skus(&["SKU-010"])).await.unwrap(), [], "no sources");
+}
+
 // --------------------------------------------------------------------------------------------------------------- check
 
 #[tokio::test]
@@ -565,10 +888,11 @@ async fn check_tries_everything_and_changes_nothing() {
     let lines = shop(&store).check().await;
     let failed: Vec<&str> = lines.iter().filter(|line| !line.ok).map(|line| line.what.as_str()).collect();
     assert_eq!(failed, ["the right to comment on orders"], "{lines:#?}");
-    assert_eq!(lines.len(), 11);
+    assert_eq!(lines.len(), 12);
     assert!(lines[2].found.contains("27"));
     assert!(lines[4].found.contains("Store A"), "{lines:#?}");
     assert!(lines[10].found.contains("Magento_Sales::comment"));
+    assert!(lines[11].found.contains("kept, as a plain Magento does"), "{lines:#?}");
     assert_eq!(posts(&store), [0], "an empty list");
 }
 

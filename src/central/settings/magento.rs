@@ -26,6 +26,77 @@ pub enum Mode {
     Legacy,
 }
 
+/// Statuses that an order may have when one of ours takes their place: those of a plain Magento before it is complete.
+pub const REPLACED_STATUSES: [&str; 2] = ["pending", "processing"];
+/// Longest code of an order status.
+const LONGEST_STATUS: usize = 32;
+
+/// Does Magento reserve what is ordered until it is shipped?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reservations {
+    /// See which modules the store has.
+    Auto,
+    /// It does, as installed.
+    On,
+    /// It does not: a module takes the units from their source when the order is placed, or nothing is taken at all
+    /// ("Decrease Stock When Order is Placed" is No).
+    Off,
+}
+
+/// Order statuses of the shop's own, by which the admin's list can be filtered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Statuses {
+    /// The order was given to the till.
+    pub published: Option<String>,
+    /// The till took it.
+    pub consumed: Option<String>,
+    /// The till refused it.
+    pub rejected: Option<String>,
+    /// It cannot be written for the till.
+    pub failed: Option<String>,
+    /// In which statuses an order has to be for that; ours count as well ([`REPLACED_STATUSES`]). Any other is somebody's
+    /// own and is left alone.
+    pub replace: Vec<String>,
+}
+
+impl Default for Statuses {
+    fn default() -> Self {
+        let replace = REPLACED_STATUSES.map(Into::into).into();
+        Self { published: None, consumed: None, rejected: None, failed: None, replace }
+    }
+}
+
+impl Statuses {
+    /// The statuses that are set, each with its key.
+    pub fn set(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("magento.statuses.published", &self.published),
+            ("magento.statuses.consumed", &self.consumed),
+            ("magento.statuses.rejected", &self.rejected),
+            ("magento.statuses.failed", &self.failed),
+        ]
+        .into_iter()
+        .filter_map(|(key, status)| Some((key, status.as_deref()?)))
+    }
+
+    fn validate(&self) -> Result<(), SettingsError> {
+        let code = |text: &str| {
+            text.starts_with(|c: char| c.is_ascii_lowercase())
+                && text.len() <= LONGEST_STATUS
+                && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        };
+        match self.set().find(|(_, status)| !code(status)) {
+            None => Ok(()),
+            Some((key, _)) => Err(senseless(
+                key,
+                "must be the code of an order status, as Stores > Order Status shows it: sent_to_epos",
+            )),
+        }
+    }
+}
+
 /// What only a Magento store has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -44,10 +115,16 @@ pub struct MagentoSettings {
     pub routing: Option<RoutingSettings>,
     /// How far back to read orders again ([`OVERLAP`]).
     pub overlap: Span,
-    /// Write a comment into the order when the till took it or refused it.
+    /// Write a comment into the order when the till took it or refused it, and when it cannot be written.
     pub acknowledge: bool,
     /// Sign every request (OAuth 1.0a) instead of sending a token: needs no switch in the shop.
     pub oauth: Option<OAuthSettings>,
+    /// Order statuses to set.
+    pub statuses: Statuses,
+    /// Ship the whole order from this shop's source when the till has taken it.
+    pub ship_when_taken: bool,
+    /// Does the store reserve what is ordered?
+    pub reservations: Reservations,
 }
 
 /// The four values of an integration (System > Extensions > Integrations), for signing.
@@ -87,6 +164,9 @@ impl Default for MagentoSettings {
             overlap: OVERLAP,
             acknowledge: true,
             oauth: None,
+            statuses: Statuses::default(),
+            ship_when_taken: false,
+            reservations: Reservations::Auto,
         }
     }
 }
@@ -107,6 +187,7 @@ impl MagentoSettings {
         if self.export_states.is_empty() {
             return Err(senseless("magento.export_states", "is empty; no order would ever reach the till"));
         }
+        self.statuses.validate()?;
         self.routing.as_ref().map_or(Ok(()), RoutingSettings::validate)
     }
 }

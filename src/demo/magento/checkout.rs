@@ -170,6 +170,10 @@ impl MagentoBooks {
     }
 
     fn refuse_more_than_salable(&mut self, rows: &[Row]) -> Result<(), Refusal> {
+        if let Some((sku, units)) = moved(rows).into_iter().find(|(sku, _)| self.is_in_gap(sku)) {
+            self.note(&sku, units, What::TurnedAway);
+            return Err(Refusal::new(400, "Product that you are trying to add is not available."));
+        }
         let short = moved(rows).into_iter().find(|(sku, units)| *units > self.salable(sku));
         let Some((sku, units)) = short else { return Ok(()) };
         self.note(&sku, units, What::TurnedAway);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::order::moves_of;
-use super::{Comment, MagentoBooks, Mode, Order, Refusal, Row, STOCK, State, What, key};
+use super::{Comment, MagentoBooks, Mode, Order, Refusal, Reserving, Row, State, What, key};
 use crate::domain::Quantity;
 
 /// One row to ship: `order_item_id` and how many units.
@@ -26,6 +26,8 @@ pub struct Shipment {
     pub source: Option<String>,
     /// What.
     pub lines: Vec<ShipLine>,
+    /// What was said with it.
+    pub comments: Vec<String>,
 }
 
 const NOTHING_TO_SHIP: &str = "You can't create a shipment without products.";
@@ -50,16 +52,30 @@ impl MagentoBooks {
         let moves: Vec<_> = lines.iter().filter_map(|(id, units)| Some(moves_of(found.row(*id)?, *units))).collect();
         let moves = moves.concat();
         if let Some(source) = &source {
-            self.refuse_short_source(source, &moves)?;
-            for (sku, units) in &moves {
-                self.shift_source(source, sku, -*units);
-                self.reserve(sku, *units, order);
-            }
+            self.take_from_source(source, &moves, order)?;
         }
         for (sku, units) in &moves {
             self.note(sku, *units, What::Shipped(order));
         }
         self.record_shipment(order, lines, source)
+    }
+
+    fn take_from_source(&mut self, source: &str, moves: &[(String, Quantity)], order: i64) -> Result<(), Refusal> {
+        let frees = match self.habits.reserving {
+            Reserving::Reserved => true,
+            Reserving::Never => false,
+            Reserving::TakenAtPlacement => return Ok(()),
+        };
+        self.refuse_short_source(source, moves)?;
+        for (sku, units) in moves {
+            self.shift_source(source, sku, -*units);
+            if frees {
+                let lowered = self.in_sources(sku);
+                self.mistell_after_shipment(sku, lowered);
+                self.reserve(sku, *units, order);
+            }
+        }
+        Ok(())
     }
 
     fn refuse_short_source(&self, source: &str, moves: &[(String, Quantity)]) -> Result<(), Refusal> {
@@ -80,8 +96,15 @@ impl MagentoBooks {
         }
         settle(order, if leaves { before } else { now });
         let shipment = i64::try_from(self.shipments.len()).unwrap_or(i64::MAX).saturating_add(1);
-        self.shipments.push(Shipment { id: shipment, order: id, at: now, source, lines });
+        self.shipments.push(Shipment { id: shipment, order: id, at: now, source, lines, comments: Vec::new() });
         Ok(shipment)
+    }
+
+    /// Says something with a shipment.
+    pub(crate) fn comment_on_shipment(&mut self, id: i64, text: &str) {
+        if let Some(shipment) = self.shipments.iter_mut().find(|shipment| shipment.id == id) {
+            shipment.comments.push(kept(text));
+        }
     }
 
     /// All shipments, oldest first.
@@ -122,15 +145,15 @@ impl MagentoBooks {
     }
 
     fn deduct_virtual(&mut self, order: i64, moves: &[(String, Quantity)]) {
-        if self.mode == Mode::Legacy {
+        if self.mode == Mode::Legacy || self.habits.reserving == Reserving::TakenAtPlacement {
             return;
         }
-        let source = self.sources.iter().find(|source| source.stock == STOCK).map(|source| source.code.clone());
+        let source = self.first_source();
         for (sku, units) in moves {
-            if let Some(source) = &source {
-                self.shift_source(source, sku, -*units);
+            self.shift_source(&source, sku, -*units);
+            if self.habits.reserving == Reserving::Reserved {
+                self.reserve(sku, *units, order);
             }
-            self.reserve(sku, *units, order);
         }
     }
 
@@ -155,10 +178,7 @@ impl MagentoBooks {
         order.state = if partly_paid { State::Processing } else { State::Canceled };
         (order.status, order.updated) = (order.state.status().into(), now);
         for (sku, units) in freed.into_iter().filter(|(_, units)| units.is_positive()) {
-            match self.mode {
-                Mode::Msi => self.reserve(&sku, units, id),
-                Mode::Legacy => self.shift_legacy(&sku, units),
-            }
+            self.promise(&sku, -units, id);
             self.note(&sku, units, What::Cancelled(id));
         }
         Ok(true)
@@ -178,10 +198,7 @@ impl MagentoBooks {
         }
         (order.state, order.status, order.updated) = (State::New, State::New.status().into(), now);
         for (sku, units) in taken.into_iter().filter(|(_, units)| units.is_positive()) {
-            match self.mode {
-                Mode::Msi => self.reserve(&sku, -units, id),
-                Mode::Legacy => self.shift_legacy(&sku, -units),
-            }
+            self.promise(&sku, units, id);
             self.note(&sku, units, What::Placed(id));
         }
         Ok(())
@@ -225,7 +242,7 @@ impl MagentoBooks {
     /// Adds a comment; the order's `updated_at` does not move (observed).
     ///
     /// # Errors
-    /// When there is no such order, or the status does not belong to its present state (2.4.7).
+    /// When there is no such order, or the status does not belong to its present state ([`super::CommentStatus`]).
     pub fn comment(
         &mut self,
         order: i64,
@@ -233,15 +250,10 @@ impl MagentoBooks {
         status: Option<&str>,
         notified: Option<i64>,
     ) -> Result<(), Refusal> {
-        let (now, id, strict) = (self.now(), self.next_comment, self.strict_comment_status);
+        let (now, id) = (self.now(), self.next_comment);
+        let found = self.orders.get(&order).ok_or_else(Refusal::no_such_entity)?;
+        let status = self.status_by_comment(found.state, &found.status, status)?;
         let order = self.order_mut(order)?;
-        if let Some(status) = status.filter(|status| strict && *status != order.status) {
-            // The line break and the blanks are Magento's own (observed).
-            let message =
-                "Unable to add comment: The status \"%1\" is not part of the order\n                 status history.";
-            return Err(Refusal::with(400, message, json!([status])));
-        }
-        let status = status.unwrap_or(&order.status).to_owned();
         order.status.clone_from(&status);
         order.comments.push(Comment { id, text: kept(text), status, at: now, entity: "order", notified });
         self.next_comment += 1;

@@ -145,7 +145,7 @@ pub struct Order {
     pub increment_id: String,
     /// State.
     pub state: State,
-    /// Status; the state's own unless a comment set another.
+    /// Status; the state's own unless a comment set another, and empty where Magento has none (NULL).
     pub status: String,
     /// State before it was put on hold.
     pub before_hold: Option<State>,

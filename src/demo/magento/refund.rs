@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::life::{ShipLine, settle};
 use super::order::moves_of;
-use super::{MagentoBooks, Mode, Refusal, Row, STOCK, State, What, render};
+use super::{MagentoBooks, Mode, Refusal, Reserving, Row, State, What, render};
 use crate::domain::Quantity;
 
 /// What to refund.
@@ -84,10 +84,18 @@ impl MagentoBooks {
 
     fn move_sources(&mut self, order: i64, row: &Row, units: Quantity, returned: bool) {
         let unshipped = (row.invoiced - row.refunded - row.shipped).or_zero().min(units);
-        let first = self.sources.iter().find(|source| source.stock == STOCK).map(|source| source.code.clone());
-        let source = row.source.clone().or(first).unwrap_or_default();
+        let source = row.source.clone().unwrap_or_else(|| self.first_source());
+        if self.habits.reserving == Reserving::TakenAtPlacement {
+            // What is returned goes back, shipped or not (RestoreSourceItemQuantityOnRefundObserver of that module).
+            for (sku, units) in moves_of(row, units).into_iter().filter(|_| returned) {
+                self.shift_source(&source, &sku, units);
+            }
+            return;
+        }
         for (sku, units) in moves_of(row, unshipped) {
-            self.reserve(&sku, units, order);
+            if self.habits.reserving == Reserving::Reserved {
+                self.reserve(&sku, units, order);
+            }
             if !returned {
                 self.shift_source(&source, &sku, -units);
             }

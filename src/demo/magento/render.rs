@@ -70,7 +70,7 @@ fn order_head(order: &Order) -> Map<String, Value> {
         "customer_is_guest": 1, "customer_lastname": last, "customer_note_notify": 1, "email_sent": 1,
         "entity_id": order.id, "global_currency_code": CURRENCY, "increment_id": order.increment_id,
         "is_virtual": i32::from(order.is_virtual()), "order_currency_code": CURRENCY, "quote_id": order.id,
-        "remote_ip": "127.0.0.1", "state": order.state.state(), "status": order.status,
+        "remote_ip": "127.0.0.1", "state": order.state.state(), "status": status(&order.status),
         "store_currency_code": CURRENCY, "store_id": order.store,
         "store_name": "Main Website\nMain Website Store\nDefault Store View", "updated_at": date(order.updated),
         "base_to_global_rate": 1, "base_to_order_rate": 1, "store_to_base_rate": 0, "store_to_order_rate": 0,
@@ -213,11 +213,16 @@ pub(crate) fn comment(order: i64, comment: &super::Comment) -> Value {
     json!({
         "comment": comment.text, "created_at": date(comment.at), "entity_id": comment.id,
         "entity_name": comment.entity, "is_customer_notified": comment.notified, "is_visible_on_front": 0,
-        "parent_id": order, "status": comment.status,
+        "parent_id": order, "status": status(&comment.status),
     })
 }
 
 /// One shipment.
+/// An order's status; null where Magento lost it.
+fn status(status: &str) -> Value {
+    if status.is_empty() { Value::Null } else { json!(status) }
+}
+
 pub(crate) fn shipment(order: &Order, shipment: &Shipment) -> Value {
     let rows = shipment.lines.iter().enumerate().filter_map(|(at, (id, units))| {
         let row = order.row(*id)?;
@@ -227,12 +232,19 @@ pub(crate) fn shipment(order: &Order, shipment: &Shipment) -> Value {
             "order_item_id": id, "qty": qty(*units),
         }))
     });
+    let comments = shipment.comments.iter().enumerate().map(|(at, text)| {
+        json!({
+            "is_customer_notified": 0, "parent_id": shipment.id, "comment": text, "is_visible_on_front": 0,
+            "created_at": date(shipment.at), "entity_id": shipment.id * 1000 + i64::try_from(at).unwrap_or_default(),
+        })
+    });
     let total: Quantity = shipment.lines.iter().map(|(_, units)| *units).sum();
     let mut all = object(json!({
         "billing_address_id": order.id * 2, "created_at": date(shipment.at), "entity_id": shipment.id,
         "increment_id": format!("{:09}", shipment.id), "order_id": shipment.order, "packages": [],
         "shipping_address_id": order.id * 2 - 1, "store_id": 1, "total_qty": qty(total),
-        "updated_at": date(shipment.at), "items": rows.collect::<Vec<_>>(), "tracks": [], "comments": [],
+        "updated_at": date(shipment.at), "items": rows.collect::<Vec<_>>(), "tracks": [],
+        "comments": comments.collect::<Vec<_>>(),
     }));
     // Observed: without MSI a shipment has no extension attributes.
     if let Some(source) = &shipment.source {

@@ -115,7 +115,8 @@ fn modules(books: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
     let inventory =
         ["Magento_Inventory", "Magento_InventoryApi", "Magento_InventorySales", "Magento_InventoryReservations"];
     let extra = if books.mode == Mode::Msi { inventory.as_slice() } else { &[] };
-    Ok(json!([always.as_slice(), extra].concat()))
+    let own = books.habits.modules.iter().map(String::as_str);
+    Ok(always.into_iter().chain(extra.iter().copied()).chain(own).collect())
 }
 
 /// The stock items with no more than `qty`, a page of them.

@@ -107,6 +107,9 @@ fn ship(books: &mut MagentoBooks, request: &Request, route: &[&str]) -> Outcome 
     let body = body(request)?;
     let source = body.pointer("/arguments/extension_attributes/source_code").and_then(Value::as_str);
     let shipment = books.ship(id(route)?, lines(&body).as_deref(), source)?;
+    if let Some(text) = body.pointer("/comment/comment").and_then(Value::as_str) {
+        books.comment_on_shipment(shipment, text);
+    }
     Ok(json!(shipment.to_string()))
 }
 

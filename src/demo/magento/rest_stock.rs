@@ -177,7 +177,7 @@ fn salable(books: &mut MagentoBooks, _: &Request, route: &[&str]) -> Outcome {
         }
         Some(product) if !product.has_stock() => Err(Refusal::new(400, no_stock)),
         Some(_) if stock != STOCK.to_string() => Err(Refusal::new(400, "Could not receive Stock Item data")),
-        Some(_) => Ok(render::qty(books.salable(sku))),
+        Some(_) => Ok(render::qty(books.shown_salable(sku))),
     }
 }
 
@@ -190,7 +190,7 @@ fn export(books: &mut MagentoBooks, request: &Request, route: &[&str]) -> Outcom
         return Err(Refusal::new(404, "No linked stock found"));
     }
     let rows = books.products().map(|product| {
-        let salable = books.salable(&product.sku);
+        let salable = books.shown_salable(&product.sku);
         // Observed: composites say 0 and salable.
         let sells = !product.has_stock() || salable.is_positive();
         json!({"sku": product.sku, "qty": render::qty(salable), "is_salable": sells})

@@ -143,7 +143,7 @@ impl MagentoBooks {
         }
     }
 
-    fn in_sources(&self, sku: &str) -> Quantity {
+    pub(crate) fn in_sources(&self, sku: &str) -> Quantity {
         let counts = |source: &&Source| source.enabled && source.stock == STOCK;
         let held = |source: &Source| self.source_items.get(&(key(sku), source.code.clone()));
         let items = self.sources.iter().filter(counts).filter_map(held);

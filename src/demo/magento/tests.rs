@@ -325,3 +325,89 @@ fn the_designs_table_of_what_to_write_leaves_eight_to_sell_in_every_cell() {
         assert_eq!(books.salable("B"), 8.into(), "{mode:?} taken {taken} shipped {shipped}");
     }
 }
+
+#[test]
+fn a_module_without_reservations_takes_units_when_an_order_is_placed_and_none_when_it_is_shipped() {
+    let mut books = shop(Mode::Msi, &start());
+    books.install_reservation_module();
+    let order = place(&mut books, &[("A", 3), ("GIFT", 1)]);
+    assert_eq!(figures(&books, "A"), n(7, 0, 12), "placed");
+    books.invoice(order, None).unwrap();
+    assert_eq!(books.at_source("store_a", "GIFT"), Some(9.into()), "a voucher is taken once");
+    books.ship(order, None, Some("store_a")).unwrap();
+    assert_eq!(figures(&books, "A"), n(7, 0, 12), "shipped");
+    let line = row(&books, order, 0);
+    let one = |returned| Refund { lines: Some(vec![(line, 1.into())]), returned, shipping: false };
+    books.refund(order, &one(vec![line])).unwrap();
+    assert_eq!(figures(&books, "A"), n(8, 0, 13), "one came back");
+    books.refund(order, &one(Vec::new())).unwrap();
+    assert_eq!(figures(&books, "A"), n(8, 0, 13), "one did not");
+    let order = place(&mut books, &[("A", 2)]);
+    assert_eq!(books.cancel(order), Ok(true));
+    assert_eq!(figures(&books, "A"), n(8, 0, 13), "placed and cancelled");
+}
+
+#[test]
+fn a_shop_that_takes_nothing_at_placement_takes_units_at_shipment_only() {
+    let mut books = shop(Mode::Msi, &start());
+    books.habits.reserving = Reserving::Never;
+    let order = place(&mut books, &[("A", 3)]);
+    assert_eq!(figures(&books, "A"), n(10, 0, 15));
+    books.ship(order, None, Some("store_a")).unwrap();
+    assert_eq!(figures(&books, "A"), n(7, 0, 12));
+}
+
+#[test]
+fn after_a_shipment_the_figure_can_be_nought_until_a_consumer_runs_as_observed() {
+    let mut books = shop(Mode::Msi, &start());
+    books.habits.consumers_wait = true;
+    write(&mut books, "store_a", "B", 5);
+    let order = place(&mut books, &[("B", 3)]);
+    books.ship(order, None, Some("store_a")).unwrap();
+    assert_eq!((figures(&books, "B"), books.shown_salable("B")), (n(2, 0, 2), 0.into()));
+    books.run_consumers();
+    assert_eq!(books.shown_salable("B"), 2.into());
+    let order = place(&mut books, &[("C", 3)]);
+    books.ship(order, None, Some("store_a")).unwrap();
+    assert_eq!(books.shown_salable("C"), 7.into(), "7 less 3 is something");
+}
+
+#[test]
+fn a_sku_that_is_being_written_cannot_be_bought_for_that_moment() {
+    let mut books = shop(Mode::Msi, &start());
+    books.set_gap("A", true);
+    assert_eq!(books.shown_salable("A"), 0.into());
+    let refused = books.place(&[("A".into(), 1.into())], "checkmo", &guest()).unwrap_err();
+    let text = "Product that you are trying to add is not available.";
+    assert_eq!((refused.status, refused.message.as_str()), (400, text));
+    books.set_gap("A", false);
+    place(&mut books, &[("A", 1)]);
+}
+
+#[test]
+fn a_status_with_a_comment_is_taken_as_the_version_takes_it() {
+    for (habit, sent, becomes) in [
+        (CommentStatus::Refused, Some("in_epos"), None),
+        (CommentStatus::Refused, Some("mine"), Some("mine")),
+        (CommentStatus::Refused, None, Some("pending")),
+        (CommentStatus::Ignored, Some("in_epos"), Some("pending")),
+        (CommentStatus::Any, Some("in_epos"), Some("in_epos")),
+        (CommentStatus::Any, None, Some("")),
+    ] {
+        let mut books = shop(Mode::Msi, &start());
+        books.habits.comment_status = habit;
+        books.habits.statuses.push((State::New, "mine".into()));
+        let order = place(&mut books, &[("A", 1)]);
+        let done = books.comment(order, "x", sent, None);
+        assert_eq!(done.is_ok(), becomes.is_some(), "{habit:?} {sent:?}");
+        assert_eq!(books.order(order).unwrap().status, becomes.unwrap_or("pending"), "{habit:?} {sent:?}");
+    }
+}
+
+#[test]
+fn a_product_that_is_removed_takes_its_quantities_along() {
+    let mut books = shop(Mode::Msi, &start());
+    books.remove_product("a");
+    assert!(books.product("A").is_none() && books.at_source("store_a", "A").is_none());
+    assert!(books.write_legacy("A", None, None).is_err());
+}

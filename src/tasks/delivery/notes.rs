@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::parts::may_be_for_the_content;
 use super::{Delivery, Figures, LEASE, Stopped, Work};
-use crate::domain::retry;
+use crate::domain::retry::{self, FailureClass};
 use crate::ledger::LedgerError;
 use crate::ports::{Acknowledgement, StoreError};
 use crate::tasks::{chain, guard};
@@ -39,6 +39,10 @@ impl Delivery {
         let leased = self.shop.ledger.lease_acknowledgements(MOST_NOTES, lease_until, now)?;
         let (mut left, mut failed, mut told): (VecDeque<_>, Vec<Failed>, u64) = (leased.into(), Vec::new(), 0);
         while let Some((news, attempts)) = left.pop_front() {
+            if !self.shop.store.wants(news.stage) {
+                self.shop.ledger.acknowledged(&news, self.shop.clock.now())?;
+                continue;
+            }
             let (started, clock) = (self.shop.clock.now(), Instant::now());
             let answer = self.shop.store.acknowledge(&news).await;
             self.note_attempt("acknowledgement", started, clock, 1, answer.as_ref().err())?;
@@ -110,5 +114,7 @@ impl Delivery {
 /// Does the store say that it is this order which it cannot do it for?
 fn speaks_of_the_order(error: &StoreError) -> bool {
     let status = error.exchange.as_ref().and_then(|exchange| exchange.status);
-    matches!(status, Some(400 | 404 | 409 | 410 | 413 | 422))
+    // Without an answer that failed, the adapter itself says that this order cannot be done now (it is on hold).
+    let of_the_adapter = error.exchange.is_none() && error.class == FailureClass::Permanent;
+    of_the_adapter || matches!(status, Some(400 | 404 | 409 | 410 | 413 | 422))
 }

@@ -31,6 +31,11 @@ impl Delivery {
         while let Some((part, vouches)) = search.next_part() {
             let answer = self.batch(&part, model, is_fresh, figures).await;
             is_fresh = false;
+            if let Err(Stopped::Store(Work::Write, error) | Stopped::Items(Work::Write, error)) = &answer
+                && error.maybe_done
+            {
+                state.audit.doubt(part.iter().map(|item| item.sku.clone()), self.shop.clock.now());
+            }
             let error = match answer {
                 Ok(()) => {
                     for (item, why) in search.taken(vouches) {

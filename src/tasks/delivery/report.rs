@@ -1,6 +1,6 @@
 //! What delivery tells people: items that the store does not take, what was given up, quantities that somebody else changed.
 
-use super::{Delivery, Figures};
+use super::{Delivery, Figures, audit};
 use crate::ledger::LedgerError;
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::explain::UnusualItem;
@@ -22,8 +22,9 @@ impl Delivery {
         let dead: Vec<Trouble> = self.dead_letters()?.into_iter().collect();
         self.shop.conditions(&[DEAD_LETTERS], &dead);
         if figures.drifted > 0 || figures.delivered > 0 {
-            let troubles: Vec<Trouble> = (figures.drifted > 0).then(|| drift(figures)).into_iter().collect();
-            self.shop.conditions(&[DRIFT], &troubles);
+            let drifted = figures.drifted > 0;
+            let drift = drifted.then(|| audit::drift(&self.shop.ledger, DRIFT, figures.drifted)).transpose()?;
+            self.shop.conditions(&[DRIFT], &drift.into_iter().collect::<Vec<_>>());
         }
         Ok(())
     }
@@ -59,18 +60,5 @@ impl Delivery {
             text: format!("{count} thing(s) that the web store kept failing at were given up: {}", named.join("; ")),
             remedy: "All others go on. See them with tillbridge outbox list --dead, and the store's answers with tillbridge outbox failures. Once it is mended: tillbridge outbox retry NAME; if it is not to be sent: tillbridge outbox drop NAME --reason TEXT. A new count or order tries again, and so does every new day.".into(),
         }))
-    }
-}
-
-fn drift(figures: &Figures) -> Trouble {
-    Trouble {
-        code: DRIFT,
-        subject: String::new(),
-        severity: Severity::Warning,
-        text: format!(
-            "{} item(s) held another quantity in the web store than was written; they are corrected",
-            figures.drifted
-        ),
-        remedy: "See whether someone or something else writes stock to the web store: only one may.".into(),
     }
 }
