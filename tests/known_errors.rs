@@ -224,7 +224,7 @@ async fn a_store_that_answers_401_is_named_with_what_the_token_may_lack() {
             "answered 401",
             "standalone Bearer tokens",
             "the token is wrong",
-            "System > Integrations",
+            "System > Extensions > Integrations",
             "tillbridge check",
         ],
     )
