@@ -4,6 +4,7 @@
 //! they are known (`failure`), and no token ever reaches a log, an error or a debug print.
 //! Does not promise that the store can be reached: [`CentralStore::probe`] finds out, and nothing is asked before.
 
+mod after_push;
 mod authorize;
 mod client;
 mod failure;
@@ -20,8 +21,11 @@ use self::authorize::Authorization;
 use self::client::Client;
 use crate::ports::CentralStore;
 
+pub use after_push::push_listener;
 pub use secret::Secret;
-pub use settings::{MagentoSettings, Mode, SettingsError, StoreApiSettings, StoreKind, StoreSettings};
+pub use settings::{
+    AfterPushSettings, MagentoSettings, Mode, SettingsError, StoreApiSettings, StoreKind, StoreSettings,
+};
 
 /// The contract of our own store API, OpenAPI 3.1, for whoever builds the other side of it.
 pub const STORE_API_CONTRACT: &str = include_str!("central/store_api/openapi.json");

@@ -254,7 +254,8 @@ impl Config {
             &mut self.health.tls_certificate,
             &mut self.health.tls_key,
         ];
-        for path in needed.into_iter().chain(optional.into_iter().flatten()) {
+        let listener = self.store.after_push.as_mut().and_then(|after_push| after_push.token_file.as_mut());
+        for path in needed.into_iter().chain(optional.into_iter().flatten()).chain(listener) {
             *path = base.join(&*path);
         }
     }

@@ -16,6 +16,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, Trans
 
 pub mod acknowledgements;
 pub mod admission;
+pub mod after_push;
 pub mod compare;
 pub mod conditions;
 pub mod corrections;
@@ -340,6 +341,8 @@ pub mod facts {
     pub const STORE_SHOWN: &str = "store-shown";
     /// How the store keeps its books.
     pub const STORE_MODEL: &str = "store-model";
+    /// Somebody is to be told what was pushed. Absent: nobody.
+    pub const AFTER_PUSH: &str = "after-push";
     /// Bumped by `check --accept-folders`.
     pub const ACCEPT_FOLDERS: &str = "accept-folders";
 }

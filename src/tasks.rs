@@ -24,7 +24,9 @@ use crate::ledger::{Ledger, LedgerError, facts};
 use crate::ports::{CentralStore, Clock, Epos, StoreError};
 use crate::units::Span;
 
+pub mod after_push;
 pub mod delivery;
+pub mod heartbeat;
 pub mod intake;
 pub mod orders;
 pub mod stock;
@@ -43,7 +45,7 @@ pub trait Reconciler: Send + Sync {
     async fn activate(&self) -> Next;
 }
 
-/// Wakes for the four reconcilers. A wake is a hint; each also runs by period.
+/// Wakes for the reconcilers. A wake is a hint; each also runs by period.
 #[derive(Debug, Default)]
 pub struct Wakes {
     /// The order feed.
@@ -54,6 +56,10 @@ pub struct Wakes {
     pub stock: Notify,
     /// The outbox.
     pub delivery: Notify,
+    /// What was stored and is to be told.
+    pub after_push: Notify,
+    /// The heartbeat.
+    pub heartbeat: Notify,
 }
 
 impl Wakes {
@@ -104,6 +110,8 @@ pub(crate) enum Work {
     Write,
     /// Take note of what became of orders.
     TakeNote,
+    /// Take note of how the agent is.
+    Beat,
 }
 
 impl Work {
@@ -113,6 +121,7 @@ impl Work {
             Self::Read => "reading orders",
             Self::Write => "writing stock",
             Self::TakeNote => "noting orders",
+            Self::Beat => "working with this agent",
         }
     }
 }

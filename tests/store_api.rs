@@ -15,8 +15,11 @@ use serde_json::{Value, json};
 use shop::TestShop;
 use tillbridge::demo::faults::{Count, Fault};
 use tillbridge::demo::store_api::{Became, Counted, Store, Wanted};
-use tillbridge::domain::{OrderState, Quantity};
+use tillbridge::domain::{OrderId, OrderState, Quantity, Sku};
 use tillbridge::ledger::exports::ExportState;
+use tillbridge::ports::{Acknowledgement, Pulse, Stage, StockBatch, StockItem, StockVersion};
+use tillbridge::tasks::Reconciler;
+use tillbridge::tasks::heartbeat::Heartbeat;
 
 const ACK: &str = "POST /v1/orders/{}/ack";
 
@@ -401,29 +404,103 @@ async fn an_order_that_cannot_be_read_is_kept_back_by_the_store_over_a_restart()
 
 // ------------------------------------------------------------------------------------------------------------ the contract
 
-/// Members that the contract leaves to others: an agent that knows them may send them, a store that has them answer them.
-const OF_OTHERS: [&str; 6] = [
-    "Heartbeat.last_cursor",
-    "Heartbeat.last_snapshot",
-    "Heartbeat.queue_depth",
-    "OrderAck.version",
-    "Problem.detail",
-    "Heartbeat.clock",
-];
+/// Members that the contract leaves to others: an agent that knows them may send them.
+const OF_OTHERS: [&str; 1] = ["OrderAck.version"];
+
+/// Every call that the agent has for a store, with names that are hard to write.
+async fn every_call(recorder: &Recorder) {
+    let shop = open(recorder).await;
+    let id = place(&shop, "1001", 1);
+    let store = &shop.agent().shop.store;
+    store.probe().await.unwrap();
+    let page = store.orders(None).await.unwrap();
+    store.orders(Some(&page.next)).await.unwrap();
+    let skus = ["1001", "A/B-7", "GR\u{dc}N & Gelb", "50% \u{1f375}", "NO-SUCH", "a+b=c?d#e"]
+        .map(|sku| Sku::new(sku).unwrap());
+    assert_eq!(store.holdings(&skus).await.unwrap().len(), skus.len());
+    let item = |sku: &Sku| StockItem {
+        sku: sku.clone(),
+        quantity: Quantity::parse("7.25").unwrap(),
+        if_version: Some(StockVersion("0".into())),
+        expected: None,
+    };
+    let batch = StockBatch {
+        items: skus.iter().map(item).collect(),
+        snapshot: "1".into(),
+        as_of: shop.clock_now(),
+        orders_read: Some(page.next.clone()),
+    };
+    assert_eq!(store.write_stock(&batch).await.unwrap().len(), skus.len());
+    for stage in [Stage::Published, Stage::Consumed, Stage::Rejected, Stage::Failed] {
+        let said = Acknowledgement {
+            order: OrderId(id.clone()),
+            number: "W000001".into(),
+            stage,
+            reference: "order \u{dc}1.csv".into(),
+            at: shop.clock_now(),
+            idempotency_key: format!("\u{dc}{id} {}", stage.word()),
+        };
+        store.acknowledge(&said).await.unwrap();
+    }
+    let pulse = Pulse { feed: Some(page.next), snapshot: Some("1".into()), queue_depth: 7, clock: shop.clock_now() };
+    store.heartbeat(&pulse).await.unwrap();
+    let heart = books(&shop).with(|books| books.heartbeats().last().cloned()).unwrap();
+    assert_eq!((&heart["queue_depth"], &heart["last_cursor"]), (&json!(7), &json!("c-1")));
+    assert_eq!(books(&shop).with(|books| books.acks().len()), 4);
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_request_and_every_answer_of_these_runs_keeps_the_contract() {
-    let recorder = Recorder::default();
-    order_in(&recorder).await;
-    let mut met = recorder.kept_the_contract();
+async fn every_call_of_the_agent_is_taken_whatever_things_are_called() {
+    every_call(&Recorder::default()).await;
+}
+
+/// Each minute the store hears how the agent is; one that wants a newer agent says so.
+async fn heartbeats(recorder: &Recorder) {
+    let mut shop = in_business(recorder).await;
+    let beating = Heartbeat::new(shop.agent().shop.clone());
+    beating.activate().await;
+    let heart = books(&shop).with(|books| books.heartbeats().last().cloned()).unwrap();
+    let export = shop.ledger().admitted_export().unwrap().unwrap();
+    assert_eq!((&heart["last_snapshot"], &heart["queue_depth"]), (&json!(export.id.to_string()), &json!(0)));
+    assert_eq!((&heart["last_cursor"], &heart["clock"]), (&json!("c-0"), &json!(shop.clock_now().to_string())));
+    books(&shop).with(|books| books.want_version("99.0.0"));
+    beating.activate().await;
+    assert!(shop.condition_text("store_refuses").contains("Update Tillbridge"), "{:?}", shop.conditions());
+    // Started anew it writes no stock, and orders go on.
+    drop(beating);
+    shop.die_and_restart();
+    let writes = recorder.of("PUT", "/v1/stock").len();
+    shop.till.sell("1001", 1.into());
+    export_and_look_only(&mut shop, "sold.csv");
+    shop.deliver().await;
+    assert_eq!(recorder.of("PUT", "/v1/stock").len(), writes);
+    place(&shop, "1001", 1);
+    assert_eq!(till_takes(&mut shop).await, 1);
+    books(&shop).with(|books| books.want_version("0.0.1"));
+    Heartbeat::new(shop.agent().shop.clone()).activate().await;
+    shop.pass_time(400);
+    shop.deliver().await;
+    assert!(!shop.conditions().contains(&"store_refuses".to_owned()), "{:?}", shop.conditions());
+    sellable_is_truth(&shop, "1001", 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_hears_how_the_agent_is_and_one_that_wants_a_newer_agent_gets_no_stock_and_says_so() {
+    heartbeats(&Recorder::default()).await;
+}
+
+/// All that happens in these runs, each recorded by itself.
+async fn all_runs() -> Vec<Recorder> {
+    let mut all = Vec::new();
     macro_rules! run {
         ($($run:ident),*) => { $(
             let recorder = Recorder::default();
             $run(&recorder).await;
-            met.extend(recorder.kept_the_contract());
+            all.push(recorder);
         )* };
     }
     run!(
+        order_in,
         stock_out,
         order_meanwhile,
         conflict,
@@ -432,12 +509,18 @@ async fn every_request_and_every_answer_of_these_runs_keeps_the_contract() {
         offline,
         cancelled,
         partial,
-        refused,
-        put_off,
-        rotated,
-        changed_meanwhile,
-        moved
+        refused
     );
+    run!(put_off, rotated, changed_meanwhile, moved, every_call, heartbeats);
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_and_every_answer_of_these_runs_keeps_the_contract() {
+    let mut met = BTreeSet::new();
+    for recorder in all_runs().await {
+        met.extend(recorder.kept_the_contract());
+    }
     let contract = contract::contract();
     let mut never = BTreeSet::new();
     for (name, schema) in contract["components"]["schemas"].as_object().unwrap() {
@@ -445,6 +528,40 @@ async fn every_request_and_every_answer_of_these_runs_keeps_the_contract() {
         never.extend(members.map(|(member, _)| format!("{name}.{member}")).filter(|member| !met.contains(member)));
     }
     assert_eq!(never, OF_OTHERS.map(str::to_owned).into(), "the contract names what nobody says, or the reverse");
+}
+
+/// Where a mock listens that was made from the contract alone (`tests/contract/run` starts one).
+const MOCK: &str = "CONTRACT_MOCK";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a mock made from the contract; tests/contract/run starts one"]
+async fn a_mock_made_from_the_contract_alone_takes_all_that_the_agent_sends() {
+    let Ok(mock) = std::env::var(MOCK) else { return println!("skipped: {MOCK} names no mock") };
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut counts = std::collections::BTreeMap::<String, u64>::new();
+    for recorder in all_runs().await {
+        for one in recorder.exchanges().into_iter().filter(contract::Exchange::is_the_agents) {
+            let (status, answer) = one.sent_to(&client, &mock).await;
+            assert_eq!(status, 200, "{} {}: {answer}", one.method, one.target);
+            *counts.entry(format!("{} {}", one.method, contract::template_of(&one.path))).or_default() += 1;
+        }
+    }
+    let all: u64 = counts.values().sum();
+    println!("the mock took {all} of {all} requests: {counts:?}");
+    assert_eq!(counts.len(), 5, "every operation: {counts:?}");
+    // The mock does judge.
+    let recorder = Recorder::default();
+    every_call(&recorder).await;
+    let mut refused = 0;
+    for one in recorder.exchanges() {
+        for spoilt in one.spoilt() {
+            let (status, _) = spoilt.sent_to(&client, &mock).await;
+            assert!((400..500).contains(&status), "{} {} {}: {status}", spoilt.method, spoilt.target, spoilt.body);
+            refused += 1;
+        }
+    }
+    println!("the mock refused {refused} of {refused} spoilt requests");
+    assert!(refused >= 10);
 }
 
 /// Requests that the store refuses, each with the status and the code of the contract.
@@ -467,7 +584,7 @@ async fn refused(recorder: &Recorder) {
     let one = put(json!([item]));
     for (method, path, key, body, status, code) in [
         ("GET", "/v1/orders?location=shop9", None, Value::Null, 404, "unknown_location"),
-        ("GET", "/v1/orders?location=shop1&cursor=mine", None, Value::Null, 400, "malformed"),
+        ("GET", "/v1/orders?location=shop1&cursor=mine", None, Value::Null, 404, "unknown_cursor"),
         ("GET", "/v1/orders?location=shop1&curser=c-1", None, Value::Null, 400, "malformed"),
         ("GET", "/v1/orders?location=shop1&limit=many", None, Value::Null, 400, "malformed"),
         ("GET", "/v1/orders?location=shop1&limit=301", None, Value::Null, 400, "malformed"),

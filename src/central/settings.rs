@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod after_push;
 mod magento;
 mod store_api;
 
+pub use after_push::*;
 pub use magento::*;
 pub use store_api::*;
 
@@ -82,6 +84,9 @@ pub struct StoreSettings {
     /// What only our own store API has.
     #[serde(default)]
     pub store_api: Option<StoreApiSettings>,
+    /// Whom to tell after quantities were stored.
+    #[serde(default)]
+    pub after_push: Option<AfterPushSettings>,
 }
 
 fn connect_timeout() -> Span {
@@ -155,6 +160,7 @@ impl StoreSettings {
             page: PAGE,
             magento: None,
             store_api: None,
+            after_push: None,
         }
     }
 
@@ -174,6 +180,7 @@ impl StoreSettings {
         within("page", self.page, LARGEST_PAGE)?;
         positive("connect_timeout", self.connect_timeout)?;
         positive("timeout", self.timeout)?;
+        self.after_push.as_ref().map_or(Ok(()), AfterPushSettings::validate)?;
         match self.kind {
             StoreKind::Magento if self.store_api.is_some() => {
                 Err(senseless("store_api", "belongs to `kind = \"store_api\"`; this store is \"magento\""))

@@ -186,8 +186,8 @@ impl CentralStore for StoreApi {
         })
     }
 
-    async fn heartbeat(&self, pulse: &Pulse) -> Result<(), StoreError> {
-        self.beat(Some(pulse)).await.map(drop)
+    async fn heartbeat(&self, pulse: &Pulse) -> Result<bool, StoreError> {
+        self.beat(Some(pulse)).await.map(|_| true)
     }
 
     async fn orders(&self, cursor: Option<&FeedCursor>) -> Result<OrderPage, StoreError> {

@@ -103,14 +103,14 @@ impl Became {
 
 /// Why the store says no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {title}")]
+#[error("{code}: {detail}")]
 pub struct Problem {
     /// HTTP status.
     pub status: u16,
     /// The stable word.
     pub code: &'static str,
     /// For people.
-    pub title: String,
+    pub detail: String,
     /// With `too_many_items`: how many are taken.
     pub max: Option<usize>,
     /// A header that goes with it.
@@ -118,8 +118,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(status: u16, code: &'static str, title: &str) -> Self {
-        Self { status, code, title: title.to_owned(), max: None, further: None }
+    fn new(status: u16, code: &'static str, detail: &str) -> Self {
+        Self { status, code, detail: detail.to_owned(), max: None, further: None }
     }
 
     fn too_many(max: usize) -> Self {
@@ -229,8 +229,8 @@ impl StoreBooks {
         counted: &Counted,
     ) -> Result<Vec<(String, Became)>, Problem> {
         if counted.through > self.newest() {
-            let title = format!("event {} has never been, the newest is {}", counted.through, self.newest());
-            return Err(Problem::new(409, "events_ahead", &title));
+            let detail = format!("event {} has never been, the newest is {}", counted.through, self.newest());
+            return Err(Problem::new(409, "events_ahead", &detail));
         }
         Ok(items.iter().map(|item| (item.sku.clone(), self.put_one(as_of, item, counted))).collect())
     }

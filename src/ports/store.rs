@@ -43,13 +43,13 @@ pub trait CentralStore: Send + Sync {
     /// When it is not known that the store took note.
     async fn acknowledge(&self, acknowledgement: &Acknowledgement) -> Result<(), StoreError>;
 
-    /// Says that the agent is there and how it is, where the store wants to know. Sent every minute.
+    /// Says that the agent is there and how it is; `false` where the store does not want to know. Sent every minute.
     ///
     /// # Errors
     /// When the store cannot be reached, or does not want this agent.
-    async fn heartbeat(&self, pulse: &Pulse) -> Result<(), StoreError> {
+    async fn heartbeat(&self, pulse: &Pulse) -> Result<bool, StoreError> {
         let _not_wanted = pulse;
-        Ok(())
+        Ok(false)
     }
 
     /// Most SKUs in one write that the store has shown to take.

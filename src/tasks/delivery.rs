@@ -141,6 +141,7 @@ impl Delivery {
                 return Err(stopped);
             }
             state.failed_batches = 0;
+            self.shop.wakes.after_push.notify_one();
         }
         if !self.shop.ledger.stock_is_due(Timestamp::MAX)? {
             self.shop.writing_is_done();

@@ -86,6 +86,42 @@ pub(crate) struct Exchange {
     pub(crate) answer: Value,
 }
 
+impl Exchange {
+    /// Did our agent ask (and not a test's own client)?
+    pub(crate) fn is_the_agents(&self) -> bool {
+        header(&self.sent, "user-agent").is_some_and(|agent| agent.starts_with("Tillbridge/"))
+    }
+
+    /// The same request, sent to a mock of the store. Tells its status and answer.
+    pub(crate) async fn sent_to(&self, client: &reqwest::Client, mock: &str) -> (u16, String) {
+        let mut request = client.request(self.method.parse().unwrap(), format!("{mock}{}", self.target));
+        for name in ["authorization", "accept", "content-type", "idempotency-key", "user-agent"] {
+            request = self.sent.get(name).into_iter().fold(request, |request, value| request.header(name, value));
+        }
+        let request = if self.body.is_null() { request } else { request.body(self.body.to_string()) };
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// The same request, each time with another mistake.
+    pub(crate) fn spoilt(&self) -> Vec<Self> {
+        let with = |spoil: &dyn Fn(&mut Self)| {
+            let mut one = self.clone();
+            spoil(&mut one);
+            one
+        };
+        let mut spoilt = vec![with(&|one| drop(one.sent.remove("authorization")))];
+        if self.body.is_object() {
+            spoilt.push(with(&|one| one.body["unheard_of"] = json!(1)));
+            let first = self.body.as_object().unwrap().keys().find(|name| *name == "stage" || *name == "location");
+            spoilt.extend(first.map(|name| with(&|one| drop(one.body.as_object_mut().unwrap().remove(name)))));
+        } else {
+            spoilt.push(with(&|one| one.target = one.target.replace("location=", "place=")));
+        }
+        spoilt
+    }
+}
+
 /// Something that happens in the store just before it carries out a request.
 type Interloper = Box<dyn FnOnce() + Send>;
 
@@ -188,6 +224,11 @@ async fn record(State(recorder): State<Recorder>, request: Request, next: Next) 
     Response::from_parts(head, Body::from(answer))
 }
 
+/// The contract's name of a path.
+pub(crate) fn template_of(path: &str) -> String {
+    path_of(&contract(), path).map_or_else(|| path.to_owned(), |(template, _)| template.clone())
+}
+
 /// The contract's name of a path, with what stands in its places.
 fn path_of<'a>(contract: &'a Value, path: &str) -> Option<(&'a String, &'a Value)> {
     let fits = |template: &str| {
@@ -205,8 +246,7 @@ fn exchange(contract: &Value, check: &mut Check, one: &Exchange) {
         return check.misfits.push(format!("{place} is not in the contract"));
     };
     // What was refused as malformed is the test's own; the client's requests all have to fit.
-    let ours = header(&one.sent, "user-agent").is_some_and(|agent| agent.starts_with("Tillbridge/"));
-    if ours || one.status == 200 {
+    if one.is_the_agents() || one.status == 200 {
         parameters(contract, check, operation, one, &place);
         request_body(check, operation, one, &place);
         let bearer = header(&one.sent, "authorization").is_some_and(|it| it.starts_with("Bearer "));

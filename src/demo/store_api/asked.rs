@@ -98,7 +98,7 @@ pub(super) fn parameters(request: &Request, known: &[&str], many: &str) -> Read<
 pub(super) fn cursor(request: &Request) -> Read<u64> {
     let Some(cursor) = request.asked("cursor") else { return Ok(0) };
     let place = cursor.strip_prefix("c-").and_then(|seq| seq.parse().ok());
-    place.ok_or_else(|| malformed("this is no cursor of ours"))
+    place.ok_or_else(|| Problem::new(404, "unknown_cursor", "this is no cursor of ours"))
 }
 
 pub(super) fn limit(request: &Request) -> Read<usize> {
@@ -159,7 +159,9 @@ impl<'a> Update<'a> {
     pub(super) fn of(body: &'a Value) -> Read<Self> {
         let known = ["location", "snapshot_id", "as_of", "items", "orders_through", "orders_not_counted"];
         let members = Members::of(body, &known)?;
-        named("snapshot_id", members.needed("snapshot_id")?, 200)?;
+        if !(1..=200).contains(&members.needed("snapshot_id")?.chars().count()) {
+            return Err(malformed("snapshot_id: 1 to 200 characters"));
+        }
         let items = members.list("items")?.ok_or_else(|| missing("items"))?;
         match items.len() {
             0 => return Err(malformed("items is empty")),

@@ -85,8 +85,10 @@ fn no_such_route(route: &[&str]) -> Problem {
 fn finish(outcome: Outcome) -> Answered {
     match outcome {
         Ok(value) => Answered { answer: Answer::ok(&value), further: None },
-        Err(Problem { status, code, title, max, further }) => {
-            let mut body = json!({"type": "about:blank", "title": title, "status": status, "code": code});
+        Err(Problem { status, code, detail, max, further }) => {
+            let title = code.replace('_', " ");
+            let mut body =
+                json!({"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail});
             if let Some(max) = max {
                 body["max"] = json!(max);
             }

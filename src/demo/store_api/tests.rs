@@ -149,7 +149,7 @@ fn a_member_that_the_contract_does_not_know_is_refused() {
         "items": [item]});
     let (status, problem) = ask(&mut books, Method::PUT, "/v1/stock", "", &body);
     assert_eq!((status, &problem["code"]), (400, &json!("malformed")));
-    assert!(problem["title"].as_str().unwrap().contains("if_Version"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("if_Version"), "{problem}");
     assert_eq!(books.available("1001"), Some(10.into()));
 }
 
