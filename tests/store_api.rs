@@ -537,7 +537,7 @@ const MOCK: &str = "CONTRACT_MOCK";
 #[ignore = "needs a mock made from the contract; tests/contract/run starts one"]
 async fn a_mock_made_from_the_contract_alone_takes_all_that_the_agent_sends() {
     let Ok(mock) = std::env::var(MOCK) else { return println!("skipped: {MOCK} names no mock") };
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = contract::client(&tillbridge::demo::tls::Tls::new().unwrap().ca_pem);
     let mut counts = std::collections::BTreeMap::<String, u64>::new();
     for recorder in all_runs().await {
         for one in recorder.exchanges().into_iter().filter(contract::Exchange::is_the_agents) {
