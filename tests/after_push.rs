@@ -156,7 +156,8 @@ async fn a_listener_that_fails_becomes_a_trouble_is_told_again_later_and_hinders
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_listener_is_not_asked_again_before_its_pause_is_over() {
-    let (mut shop, listener, telling) = open().await;
+    let (mut shop, listener, _) = open().await;
+    let telling = AfterPush::new(shop.agent().shop.clone(), listener.clone(), "main", Span::seconds(1)).unwrap();
     listener.fail(Some(FailureClass::Permanent));
     sell_and_deliver(&mut shop, "1001", "one.csv").await;
     telling.activate().await;
@@ -177,7 +178,7 @@ async fn a_slow_listener_delays_no_delivery_and_what_is_stored_meanwhile_is_told
     sell_and_deliver(&mut shop, "1001", "one.csv").await;
     let slow = telling.clone();
     let at_it = tokio::spawn(async move { slow.activate().await });
-    listener.asked.notified().await;
+    tokio::time::timeout(std::time::Duration::from_secs(60), listener.asked.notified()).await.expect("it is told");
     for (sku, name) in [("1001", "two.csv"), ("1003", "three.csv")] {
         sell_and_deliver(&mut shop, sku, name).await;
         assert_eq!((shop.sellable(sku), shop.due()), (shop.till.units(sku), 0), "{sku}");
