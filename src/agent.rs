@@ -19,7 +19,9 @@ use crate::http::{HealthServer, Shown};
 use crate::ledger::conditions::{Severity, Trouble};
 use crate::ledger::{Ledger, LedgerError, facts};
 use crate::ports::{CentralStore, Clock, Epos, EposError};
+use crate::tasks::after_push::AfterPush;
 use crate::tasks::delivery::Delivery;
+use crate::tasks::heartbeat::Heartbeat;
 use crate::tasks::intake::Intake;
 use crate::tasks::orders::Orders;
 use crate::tasks::stock::Stock;
@@ -61,6 +63,7 @@ pub enum AgentError {
 /// An agent that is put together and not yet running.
 pub struct Agent {
     shop: Arc<Shop>,
+    after_push: Option<Arc<AfterPush>>,
     epos: Arc<FolderEpos>,
     config: Config,
     started: Timestamp,
@@ -92,7 +95,8 @@ impl Agent {
         }
         recall_learned(&ledger, &config, store.as_ref())?;
         let shop = Shop::new(ledger, clock, epos.clone(), store, config.tasks(first_started));
-        Ok(Self { shop, epos, config, started })
+        let after_push = after_push(&shop, &config)?;
+        Ok(Self { shop, after_push, epos, config, started })
     }
 
     /// Runs until `stop` completes, then drains. `ready` is told the health page's address once the agent is up.
@@ -162,6 +166,10 @@ impl Agent {
         for (reconciler, wake) in reconcilers {
             tasks.spawn(drive(reconciler, shop.clone(), wake, told.clone()));
         }
+        tasks.spawn(drive(Heartbeat::new(shop.clone()), shop.clone(), |wakes| &wakes.heartbeat, told.clone()));
+        if let Some(after_push) = self.after_push.clone() {
+            tasks.spawn(drive(after_push, shop.clone(), |wakes| &wakes.after_push, told.clone()));
+        }
     }
 
     async fn serve(&self) -> Option<HealthServer> {
@@ -197,13 +205,25 @@ impl Agent {
     }
 }
 
+/// Whoever is to be told of what is stored; without one it is not noted either.
+fn after_push(shop: &Arc<Shop>, config: &Config) -> Result<Option<Arc<AfterPush>>, AgentError> {
+    let listener = central::push_listener(&config.store)?;
+    let (Some(listener), Some(settings)) = (listener, &config.store.after_push) else {
+        shop.ledger.listen_for_pushes(false)?;
+        return Ok(None);
+    };
+    Ok(Some(AfterPush::new(shop.clone(), listener, &config.epos.account, settings.at_most_every)?))
+}
+
 /// Another store, other books, other wishes or another profile than at the last start: what was believed is void.
 ///
 /// # Errors
 /// A failure of the ledger.
 pub fn notice_other_settings(ledger: &Ledger, config: &Config, now: Timestamp) -> Result<(), LedgerError> {
     let epos = &config.epos;
-    let deciding = (&config.store, &config.stock, &epos.stock_profile, &epos.delta_files, &epos.delta_profile);
+    // Whom to tell changes nothing about what the store holds.
+    let store = central::StoreSettings { after_push: None, ..config.store.clone() };
+    let deciding = (&store, &config.stock, &epos.stock_profile, &epos.delta_files, &epos.delta_profile);
     let text = serde_json::to_vec(&deciding).unwrap_or_default();
     let hash = crate::ledger::files::fingerprint(&text);
     let before = ledger.fact(facts::SETTINGS)?;
@@ -300,9 +320,10 @@ impl Commands {
 
     /// Says that a `sync now` is done once every reconciler has begun and ended an activation since.
     fn answer(&mut self, shop: &Shop) -> Result<(), AgentError> {
-        const RECONCILERS: usize = 4;
+        const RECONCILERS: [&str; 4] = ["intake", "orders", "stock", "delivery"];
         let Some((asked, since)) = &self.waking else { return Ok(()) };
-        if shop.live().activations.values().filter(|began| *began >= since).count() == RECONCILERS {
+        let activations = shop.live().activations;
+        if RECONCILERS.iter().all(|name| activations.get(name).is_some_and(|began| began >= since)) {
             shop.ledger.set_fact(facts::WOKEN, Some(asked))?;
             self.waking = None;
         }

@@ -4,6 +4,7 @@
 //! they are known (`failure`), and no token ever reaches a log, an error or a debug print.
 //! Does not promise that the store can be reached: [`CentralStore::probe`] finds out, and nothing is asked before.
 
+mod after_push;
 mod authorize;
 mod client;
 mod exchange;
@@ -24,10 +25,11 @@ use self::authorize::Authorization;
 use self::client::Client;
 use crate::ports::CentralStore;
 
+pub use after_push::push_listener;
 pub use secret::{Secret, SecretFrom};
 pub use settings::{
-    MagentoSettings, Mode, OAuthSettings, Reservations, RoutingRule, RoutingSettings, SettingsError, Statuses,
-    StoreApiSettings, StoreKind, StoreSettings, Whose,
+    AfterPushSettings, MagentoSettings, Mode, OAuthSettings, Reservations, RoutingRule, RoutingSettings, SettingsError,
+    Statuses, StoreApiSettings, StoreKind, StoreSettings, Whose,
 };
 
 /// The contract of our own store API, OpenAPI 3.1, for whoever builds the other side of it.

@@ -17,6 +17,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, Trans
 
 pub mod acknowledgements;
 pub mod admission;
+pub mod after_push;
 mod audit;
 pub mod compare;
 pub mod conditions;
@@ -365,6 +366,8 @@ pub mod facts {
     pub const STORE_LEARNED: &str = "store-learned";
     /// A hash of the settings of the store of which it was learned.
     pub const STORE_LEARNED_OF: &str = "store-learned-of";
+    /// Somebody is to be told what was pushed. Absent: nobody.
+    pub const AFTER_PUSH: &str = "after-push";
     /// Bumped by `check --accept-folders`.
     pub const ACCEPT_FOLDERS: &str = "accept-folders";
 }

@@ -26,8 +26,10 @@ use crate::units::Span;
 
 use self::guard::{Gates, Guarded, Kind};
 
+pub mod after_push;
 pub mod delivery;
 mod guard;
+pub mod heartbeat;
 pub mod intake;
 pub mod orders;
 pub mod stock;
@@ -46,7 +48,7 @@ pub trait Reconciler: Send + Sync {
     async fn activate(&self) -> Next;
 }
 
-/// Wakes for the four reconcilers. A wake is a hint; each also runs by period.
+/// Wakes for the reconcilers. A wake is a hint; each also runs by period.
 #[derive(Debug, Default)]
 pub struct Wakes {
     /// The order feed.
@@ -57,6 +59,10 @@ pub struct Wakes {
     pub stock: Notify,
     /// The outbox.
     pub delivery: Notify,
+    /// What was stored and is to be told.
+    pub after_push: Notify,
+    /// The heartbeat.
+    pub heartbeat: Notify,
 }
 
 impl Wakes {
@@ -109,6 +115,8 @@ pub(crate) enum Work {
     Write,
     /// Take note of what became of orders.
     TakeNote,
+    /// Take note of how the agent is.
+    Beat,
 }
 
 impl Work {
@@ -118,6 +126,7 @@ impl Work {
             Self::Read => "reading orders",
             Self::Write => "writing stock",
             Self::TakeNote => "noting orders",
+            Self::Beat => "working with this agent",
         }
     }
 
@@ -126,7 +135,7 @@ impl Work {
         match self {
             Self::Read => Kind::Read,
             Self::Write => Kind::Write,
-            Self::TakeNote => Kind::Note,
+            Self::TakeNote | Self::Beat => Kind::Note,
         }
     }
 }

@@ -103,3 +103,28 @@ fn the_demo_tells_people_what_happened() {
         assert!(text.contains(words), "{words:?} is not in {text}");
     }
 }
+
+#[test]
+fn each_simulated_store_comes_with_a_configuration_that_reaches_it() {
+    for (kind, shown) in [
+        ("magento", "Magento with MSI"),
+        ("magento-legacy", "Magento without MSI"),
+        ("store-api", "store API, location shop1"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tillbridge"));
+        command.args(["demo", "--only-store", "--format", "json", "--kind", kind]).env_remove("TILLBRIDGE_CONFIG");
+        let mut store = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(store.stdout.take().unwrap()), &mut line).unwrap();
+        let told: Value = serde_json::from_str(&line).unwrap();
+        let mut check = Command::new(env!("CARGO_BIN_EXE_tillbridge"));
+        let checked = check.args(["--config", told["config"].as_str().unwrap(), "check"]).output().unwrap();
+        store.kill().unwrap();
+        store.wait().unwrap();
+        // A killed store cannot tidy up.
+        let config = std::path::Path::new(told["config"].as_str().unwrap());
+        std::fs::remove_dir_all(config.parent().unwrap()).unwrap();
+        let text = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(text.contains(shown), "{kind}: {text}");
+    }
+}

@@ -232,10 +232,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        let headers = response.headers();
-        let date = text(headers, &DATE).and_then(|date| http_date(&date));
-        let retry_after = text(headers, &RETRY_AFTER).and_then(|wait| pause_asked_for(&wait, date));
-        let location = text(headers, &LOCATION);
+        let (date, retry_after, location) = what_headers_say(response.headers());
         Ok(Reply { status: response.status().as_u16(), date, retry_after, location, body })
     }
 
@@ -282,7 +279,8 @@ fn compressed(text: &str) -> Option<Vec<u8>> {
     encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).ok()
 }
 
-fn http_client(settings: &StoreSettings, url: &Url) -> Result<reqwest::Client, SettingsError> {
+/// A client for this address, with the settings' certificates, proxy and times.
+pub(super) fn http_client(settings: &StoreSettings, url: &Url) -> Result<reqwest::Client, SettingsError> {
     let client = |why: reqwest::Error| SettingsError::Client(Box::new(why.without_url()));
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls(settings)?)
@@ -307,7 +305,7 @@ fn http_client(settings: &StoreSettings, url: &Url) -> Result<reqwest::Client, S
 }
 
 /// No proxy leads to this machine itself.
-fn is_this_machine(host: &str) -> bool {
+pub(super) fn is_this_machine(host: &str) -> bool {
     let bare = host.trim_matches(['[', ']']);
     host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -349,6 +347,13 @@ fn roots(settings: &StoreSettings) -> Result<rustls::RootCertStore, SettingsErro
 #[expect(clippy::disallowed_methods, reason = "the check compares the store's clock with this machine's own")]
 pub(crate) fn local_time() -> Timestamp {
     Timestamp::now()
+}
+
+/// The answer's date, the pause that it asks for, and where it sends us.
+pub(super) fn what_headers_say(headers: &HeaderMap) -> (Option<Timestamp>, Option<SignedDuration>, Option<String>) {
+    let date = text(headers, &DATE).and_then(|date| http_date(&date));
+    let retry_after = text(headers, &RETRY_AFTER).and_then(|wait| pause_asked_for(&wait, date));
+    (date, retry_after, text(headers, &LOCATION))
 }
 
 fn text(headers: &HeaderMap, name: &reqwest::header::HeaderName) -> Option<String> {

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod after_push;
 mod magento;
 mod routing;
 mod store_api;
 
+pub use after_push::*;
 pub use magento::*;
 pub use routing::*;
 pub use store_api::*;
@@ -88,6 +90,9 @@ pub struct StoreSettings {
     /// What only our own store API has.
     #[serde(default)]
     pub store_api: Option<StoreApiSettings>,
+    /// Whom to tell after quantities were stored.
+    #[serde(default)]
+    pub after_push: Option<AfterPushSettings>,
 }
 
 fn connect_timeout() -> Span {
@@ -162,6 +167,7 @@ impl StoreSettings {
             compress_requests: false,
             magento: None,
             store_api: None,
+            after_push: None,
         }
     }
 
@@ -176,6 +182,7 @@ impl StoreSettings {
         within("page", self.page, LARGEST_PAGE)?;
         positive("connect_timeout", self.connect_timeout)?;
         positive("timeout", self.timeout)?;
+        self.after_push.as_ref().map_or(Ok(()), AfterPushSettings::validate)?;
         match self.kind {
             StoreKind::Magento if self.store_api.is_some() => {
                 Err(senseless("store_api", "belongs to `kind = \"store_api\"`; this store is \"magento\""))
@@ -250,7 +257,19 @@ impl StoreSettings {
         let general = [("token", self.token.as_mut()), ("proxy", self.proxy.as_mut())];
         let general = general.into_iter().filter_map(|(key, secret)| Some((key, secret?)));
         let oauth = self.magento.as_mut().and_then(|own| own.oauth.as_mut()).map(OAuthSettings::secrets);
-        general.chain(oauth.into_iter().flatten()).collect()
+        let listener = self.after_push.as_mut().and_then(|after_push| after_push.token.as_mut());
+        let listener = listener.map(|token| ("after_push.token", token));
+        general.chain(oauth.into_iter().flatten()).chain(listener).collect()
+    }
+
+    /// The environment variables in which secrets stand: no other program's business.
+    pub(super) fn secret_variables(&self) -> Vec<String> {
+        let mut own = self.clone();
+        let named = own.secrets().into_iter().filter_map(|(_, secret)| match secret {
+            SecretFrom::Env(name) => Some(name.clone()),
+            SecretFrom::Given(_) | SecretFrom::File(_) | SecretFrom::Credential(_) | SecretFrom::Kept { .. } => None,
+        });
+        named.chain(self.token_env.clone()).collect()
     }
 
     /// The keys of secrets that stand in the configuration itself.

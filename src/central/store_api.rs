@@ -1,53 +1,78 @@
 //! A web store that offers our own contract (`store_api/openapi.json`), for custom sites.
 //!
 //! Promises: reads events by the store's cursor and notices a gap in their numbers; sends what may truly be sold with
-//! the orders counted in it, so that an order placed meanwhile is not lost; passes the store's versions on, so that
-//! nothing is overwritten unseen. Does not look into the cursor's meaning.
+//! the number of the last event that is counted in it, so that an order placed meanwhile is not lost; passes the store's
+//! versions on, so that nothing is overwritten unseen; writes nothing to a store that wants a newer agent.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use reqwest::Method;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
 
+mod feed;
 mod wire;
 
+use self::feed::Position;
 use self::wire::{
-    Ack, Became, Events, Heartbeat, HeartbeatAnswer, Held, HeldItem, Order, Problem, Results, State, Update, Wanted,
+    Ack, Became, Events, Heartbeat, HeartbeatAnswer, Held, HeldItem, Problem, Results, State, Update, Wanted,
 };
 use super::client::{Call, Client, Explained, Reply, encoded, local_time};
 use super::settings::StoreSettings;
-use crate::domain::order::WebOrder;
 use crate::domain::reconcile::StockModel;
 use crate::domain::retry::FailureClass;
 use crate::domain::{Quantity, Sku};
 use crate::ports::{
-    Acknowledgement, CentralStore, CheckLine, FeedCursor, Holding, HoldingKind, OrderPage, StockBatch, StockItem,
-    StockVersion, StoreError, StoreFacts, WriteOutcome, Written,
+    Acknowledgement, CentralStore, CheckLine, FeedCursor, Holding, HoldingKind, OrderPage, Pulse, Stage, StockBatch,
+    StockItem, StockVersion, StoreError, StoreFacts, WriteOutcome, Written, hex,
 };
 
 /// SKUs in one question, as the contract allows.
 const SKUS_ASKED: usize = 100;
 /// Longest query with SKUs, in bytes: web servers take 8 kB in all.
 const LONGEST_LIST: usize = 6_000;
+/// Longest idempotency key, in bytes, as the contract allows.
+const LONGEST_KEY: usize = 255;
+/// This agent's version, for the store to compare.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A store with our own contract.
 #[derive(Debug)]
 pub(super) struct StoreApi {
     client: Client,
     location: String,
-    page: AtomicUsize,
-    batch: AtomicUsize,
+    page: Limit,
+    batch: Limit,
 }
 
-/// Where the reading has come to.
-#[derive(Debug, Serialize, Deserialize)]
-struct Position {
-    /// The store's cursor.
-    cursor: String,
-    /// Number of the last event.
-    seq: Option<u64>,
+/// How much to ask at once.
+#[derive(Debug)]
+struct Limit {
+    /// As configured.
+    wished: usize,
+    now: AtomicUsize,
+}
+
+impl Limit {
+    fn of(wished: usize) -> Self {
+        Self { wished, now: AtomicUsize::new(wished) }
+    }
+
+    fn get(&self) -> usize {
+        self.now.load(Ordering::Relaxed).max(1)
+    }
+
+    /// The store says how much it takes, less or more than before.
+    fn told(&self, most: Option<usize>) {
+        self.now.store(most.unwrap_or(self.wished).min(self.wished).max(1), Ordering::Relaxed);
+    }
+
+    /// The store refused more than this.
+    fn shrink(&self, most: usize) {
+        self.now.fetch_min(most, Ordering::Relaxed);
+    }
 }
 
 impl StoreApi {
@@ -56,18 +81,43 @@ impl StoreApi {
         Self {
             client,
             location: settings.store_api.clone().unwrap_or_default().location,
-            page: AtomicUsize::new(settings.page),
-            batch: AtomicUsize::new(settings.batch),
+            page: Limit::of(settings.page),
+            batch: Limit::of(settings.batch),
         }
     }
 
-    fn heartbeat(&self) -> Call {
-        let body = Heartbeat { agent: "Tillbridge", version: env!("CARGO_PKG_VERSION"), location: &self.location };
+    fn beating(&self, pulse: Option<&Pulse>) -> Call {
+        let pulse = pulse.map(|pulse| wire::Pulse {
+            last_cursor: Position::of(pulse.feed.as_ref()).cursor,
+            last_snapshot: pulse.snapshot.as_deref(),
+            queue_depth: pulse.queue_depth,
+            clock: pulse.clock,
+        });
+        let body = Heartbeat { agent: "Tillbridge", version: VERSION, location: &self.location, pulse };
         Call::write(Method::POST, "asking the store for its time", "/v1/heartbeat", json(&body))
     }
 
+    /// Tells that we are there; learns the store's time and limits.
+    async fn beat(&self, pulse: Option<&Pulse>) -> Result<HeartbeatAnswer, StoreError> {
+        let call = self.beating(pulse);
+        let answer: HeartbeatAnswer = self.client.ask(&call).await?;
+        self.batch.told(answer.limits.batch);
+        self.page.told(answer.limits.page);
+        if let Some(wanted) = &answer.min_version
+            && !is_new_enough(&call, VERSION, wanted)?
+        {
+            let what = format!(
+                "{}: the web store works with Tillbridge {wanted} or newer, and this is {VERSION}. Update Tillbridge on \
+                 this PC; until then nothing is written to the web store",
+                call.doing
+            );
+            return Err(StoreError::new(FailureClass::Permanent, what));
+        }
+        Ok(answer)
+    }
+
     fn reading(&self, cursor: Option<&str>) -> Call {
-        let (location, limit) = (encoded(&self.location), self.page.load(Ordering::Relaxed));
+        let (location, limit) = (encoded(&self.location), self.page.get());
         let after = cursor.map(|cursor| format!("&cursor={}", encoded(cursor))).unwrap_or_default();
         Call::get("reading orders", format!("/v1/orders?location={location}&limit={limit}{after}"))
     }
@@ -78,22 +128,24 @@ impl StoreApi {
     }
 
     fn writing(&self, batch: &StockBatch, items: &[StockItem]) -> Call {
+        let position = Position::of(batch.orders_read.as_ref());
         let body = Update {
             location: &self.location,
             snapshot_id: &batch.snapshot,
             as_of: batch.as_of,
             items: items.iter().map(wanted).collect(),
-            orders_included: &batch.orders_included,
+            orders_through: position.seq.unwrap_or(0),
+            orders_not_counted: &position.not_understood,
         };
         Call::write(Method::PUT, "writing stock", "/v1/stock", json(&body))
     }
 
     fn acknowledging(said: &Acknowledgement) -> Call {
-        let body = Ack { stage: said.stage, epos_ref: &said.reference, at: said.at };
+        let body = Ack { stage: word(said.stage), epos_ref: &said.reference, at: said.at };
         let path = format!("/v1/orders/{}/ack", encoded(&said.order.0));
         let doing = format!("telling the store about order {}", said.number);
         Call {
-            idempotency_key: Some(said.idempotency_key.clone()),
+            idempotency_key: Some(key(&said.idempotency_key)),
             ..Call::write(Method::POST, doing, path, json(&body))
         }
     }
@@ -102,7 +154,7 @@ impl StoreApi {
         let call = self.writing(batch, items);
         let reply = self.client.send(&call).await?;
         if let Some(most) = limit_named(&reply).filter(|most| *most < items.len()) {
-            self.batch.fetch_min(most, Ordering::Relaxed);
+            self.batch.shrink(most);
             return Ok(Put::TooMany);
         }
         let results: Results = self.client.read(&call, &reply)?;
@@ -126,10 +178,7 @@ enum Put {
 #[async_trait]
 impl CentralStore for StoreApi {
     async fn probe(&self) -> Result<StoreFacts, StoreError> {
-        let answer: HeartbeatAnswer = self.client.ask(&self.heartbeat()).await?;
-        for (limit, named) in [(&self.batch, answer.limits.batch), (&self.page, answer.limits.page)] {
-            limit.fetch_min(named.unwrap_or(usize::MAX).max(1), Ordering::Relaxed);
-        }
+        let answer = self.beat(None).await?;
         Ok(StoreFacts {
             model: StockModel::DeductAtPlacement,
             clock: Some(answer.server_time),
@@ -137,25 +186,15 @@ impl CentralStore for StoreApi {
         })
     }
 
+    async fn heartbeat(&self, pulse: &Pulse) -> Result<bool, StoreError> {
+        self.beat(Some(pulse)).await.map(|_| true)
+    }
+
     async fn orders(&self, cursor: Option<&FeedCursor>) -> Result<OrderPage, StoreError> {
-        let position: Option<Position> = cursor.and_then(|cursor| serde_json::from_str(&cursor.0).ok());
-        let call = self.reading(position.as_ref().map(|position| position.cursor.as_str()));
+        let position = Position::of(cursor);
+        let call = self.reading(position.cursor.as_deref());
         let page: Events = self.client.ask(&call).await?;
-        let seq = without_gap(&call, position.and_then(|position| position.seq), &page)?;
-        let (mut orders, mut unreadable): (Vec<WebOrder>, _) = (Vec::new(), Vec::new());
-        for event in page.events {
-            match serde_json::from_value::<Order>(event.order) {
-                Ok(order) => {
-                    let order = WebOrder::from(order);
-                    // The latest event of an order says all that the earlier ones said.
-                    orders.retain(|earlier| earlier.id != order.id);
-                    orders.push(order);
-                }
-                Err(why) => unreadable.push((event.order_id, format!("not understood: {why}"))),
-            }
-        }
-        let next = FeedCursor(json(&Position { cursor: page.next_cursor, seq }));
-        Ok(OrderPage { orders, unreadable, elsewhere: Vec::new(), next, more: page.has_more })
+        position.read(&call, page)
     }
 
     async fn holdings(&self, skus: &[Sku]) -> Result<Vec<Holding>, StoreError> {
@@ -194,7 +233,7 @@ impl CentralStore for StoreApi {
     }
 
     fn batch_size(&self) -> usize {
-        self.batch.load(Ordering::Relaxed).max(1)
+        self.batch.get()
     }
 
     async fn check(&self) -> Vec<CheckLine> {
@@ -220,19 +259,40 @@ impl CentralStore for StoreApi {
     }
 }
 
-/// Events are numbered without gaps within a location; a gap is an order that we would never hear of.
-fn without_gap(call: &Call, mut last: Option<u64>, page: &Events) -> Result<Option<u64>, StoreError> {
-    for event in &page.events {
-        if let Some(last) = last
-            && event.seq != last + 1
-        {
-            let why =
-                format!("event {} follows event {last}; an order may be missing. Nothing was taken over", event.seq);
-            return Err(StoreError { class: FailureClass::Transient, ..odd(call, why, false) });
-        }
-        last = Some(event.seq);
+/// The contract's word.
+fn word(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Published => "received",
+        Stage::Consumed | Stage::Rejected | Stage::Failed => stage.word(),
     }
-    Ok(last)
+}
+
+/// A key that fits into a header: order keys may be long, or hold any letter.
+fn key(text: &str) -> String {
+    if !text.is_empty() && text.len() <= LONGEST_KEY && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return text.to_owned();
+    }
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// Compares versions of up to three numbers; what is missing is 0.
+///
+/// # Errors
+/// When the store's is none: then nothing is written, as with one that is too new.
+fn is_new_enough(call: &Call, own: &str, wanted: &str) -> Result<bool, StoreError> {
+    let numbers = |version: &str| -> Option<[u64; 3]> {
+        let mut numbers = [0; 3];
+        for (at, part) in version.split('.').enumerate() {
+            *numbers.get_mut(at)? = part.parse().ok()?;
+        }
+        Some(numbers)
+    };
+    // Ours may have words behind it (0.2.0-rc.1).
+    let own = numbers(own.split(['-', '+']).next().unwrap_or(own));
+    match (own, numbers(wanted)) {
+        (Some(own), Some(wanted)) => Ok(own >= wanted),
+        _ => Err(odd(call, format!("min_version {wanted:?} is no version"), false)),
+    }
 }
 
 fn wanted(item: &StockItem) -> Wanted<'_> {
@@ -305,6 +365,12 @@ pub(super) fn explain(status: u16, body: &[u8]) -> Explained {
     let remedy = match (status, code) {
         (_, "unknown_location") => Some("Write the store's name for this shop as `store_api.location`".to_owned()),
         (_, "idempotency_key_reused") => Some("This is a fault of Tillbridge; please report it".to_owned()),
+        (_, "events_ahead") => Some(
+            "The web store has lost order events that were read before (was it restored from a copy?). Whoever runs it \
+             has to bring them back; until then nothing is written to it"
+                .to_owned(),
+        ),
+        (_, "agent_too_old") => Some("Update Tillbridge on this PC".to_owned()),
         _ => None,
     };
     Explained { message: Some(message.trim().to_owned()).filter(|message| !message.is_empty()), remedy }

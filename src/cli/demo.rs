@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// Only the simulated web store, for a till played by hand; prints its address, token and a configuration
     #[arg(long, conflicts_with_all = ["keep", "kills", "no_watch"])]
     only_store: bool,
+    /// Which web store
+    #[arg(long, requires = "only_store", value_enum, default_value_t)]
+    kind: only_store::Kind,
     /// Port of the simulated web store [default: any free one]
     #[arg(long, requires = "only_store", default_value_t = 0)]
     port: u16,
@@ -43,8 +46,8 @@ pub(super) fn demo(args: Args, out: &mut dyn Write) -> CliResult {
     let runtime = runtime()?;
     if args.only_store {
         return runtime.block_on(async {
-            let mut store = only_store::start(folder.path(), args.port).map_err(failed)?;
-            only_store::print(out, folder.path(), &store, args.format == Format::Json)?;
+            let mut store = only_store::start(folder.path(), args.port, args.kind).map_err(failed)?;
+            only_store::print(out, folder.path(), &store, args.kind, args.format == Format::Json)?;
             wait_until_stopped().await?;
             store.stop().await;
             Ok(Exit::Done)

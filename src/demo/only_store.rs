@@ -11,17 +11,55 @@ use serde_json::json;
 
 use super::agent_process::DemoError;
 use super::magento::{Magento, Mode};
-use super::seed;
 use super::server::StoreServer;
+use super::store_api::{self, Store, StoreBooks};
+use super::{TOKEN, seed};
 use crate::clock::SystemClock;
+
+/// Which store is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Kind {
+    /// Magento with multi-source inventory
+    #[default]
+    Magento,
+    /// Magento without it
+    MagentoLegacy,
+    /// A store that speaks our own contract
+    StoreApi,
+}
+
+impl Kind {
+    fn shown(self) -> &'static str {
+        match self {
+            Self::Magento => "A simulated Magento",
+            Self::MagentoLegacy => "A simulated Magento without multi-source inventory",
+            Self::StoreApi => "A simulated store with our own contract",
+        }
+    }
+
+    /// An order's key, to show how one is shipped.
+    fn first_order(self) -> &'static str {
+        match self {
+            Self::Magento | Self::MagentoLegacy => "1",
+            Self::StoreApi => "o-1",
+        }
+    }
+}
 
 /// Starts the store on `port` (0: any free one), with its token and certificate in `folder`.
 ///
 /// # Errors
 /// [`DemoError`].
-pub fn start(folder: &Path, port: u16) -> Result<StoreServer, DemoError> {
-    let magento = Magento::new(seed::magento(Mode::Msi, Arc::new(SystemClock)));
-    let server = super::serve(&magento, port)?;
+pub fn start(folder: &Path, port: u16, kind: Kind) -> Result<StoreServer, DemoError> {
+    let clock = Arc::new(SystemClock);
+    let server = match kind {
+        Kind::Magento => super::serve(&Magento::new(seed::magento(Mode::Msi, clock)), port)?,
+        Kind::MagentoLegacy => super::serve(&Magento::new(seed::magento(Mode::Legacy, clock)), port)?,
+        Kind::StoreApi => {
+            let router = store_api::router(Store::new(StoreBooks::seeded(clock)), TOKEN);
+            StoreServer::start_on(port, router, TOKEN)?
+        }
+    };
     for name in ["import", "export"] {
         std::fs::create_dir_all(folder.join(name)).map_err(DemoError::io("make the till's folders"))?;
     }
@@ -30,11 +68,11 @@ pub fn start(folder: &Path, port: u16) -> Result<StoreServer, DemoError> {
     };
     super::write_private(&folder.join("store-token"), &server.token).map_err(DemoError::io("write store-token"))?;
     write("store-ca.pem", &server.ca_pem)?;
-    write("config.toml", &config(folder, &server))?;
+    write("config.toml", &config(folder, &server, kind))?;
     Ok(server)
 }
 
-fn config(folder: &Path, server: &StoreServer) -> String {
+fn config(folder: &Path, server: &StoreServer, kind: Kind) -> String {
     let keep = |line: &&str| !line.starts_with('#');
     let quoted = |name: &str| toml::Value::String(folder.join(name).display().to_string()).to_string();
     let given = |key: &str| match key {
@@ -46,8 +84,12 @@ fn config(folder: &Path, server: &StoreServer) -> String {
         "source" => Some(format!("{:?}", seed::SOURCE)),
         _ => None,
     };
+    let speaks_ours = kind == Kind::StoreApi;
     let line = |line: &str| match line.split_once(" = ").and_then(|(key, _)| Some((key, given(key)?))) {
+        Some(("source", source)) if speaks_ours => format!("location = {source}\n"),
         Some((key, value)) => format!("{key} = {value}\n"),
+        None if speaks_ours && line == "kind = \"magento\"" => "kind = \"store_api\"\n".to_owned(),
+        None if speaks_ours && line == "[store.magento]" => "[store.store_api]\n".to_owned(),
         None if line == "[gate]" => {
             "[gate]\n# Short, for playing by hand; 1 min is the default.\nsettle = \"2s\"\n".to_owned()
         }
@@ -60,7 +102,7 @@ fn config(folder: &Path, server: &StoreServer) -> String {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn print(out: &mut dyn Write, folder: &Path, server: &StoreServer, as_json: bool) -> io::Result<()> {
+pub fn print(out: &mut dyn Write, folder: &Path, server: &StoreServer, kind: Kind, as_json: bool) -> io::Result<()> {
     let at = |name: &str| folder.join(name).display().to_string();
     let (token, ca, config) = (at("store-token"), at("store-ca.pem"), at("config.toml"));
     if as_json {
@@ -71,7 +113,7 @@ pub fn print(out: &mut dyn Write, folder: &Path, server: &StoreServer, as_json: 
         writeln!(out, "{all}")?;
         return out.flush();
     }
-    writeln!(out, "A simulated Magento is running. It knows the items 1001 to 1005 and 2000 to 2039, among others.")?;
+    writeln!(out, "{} is running. It knows the items 1001 to 1005 and 2000 to 2039, among others.", kind.shown())?;
     writeln!(out)?;
     writeln!(out, "url      {}", server.url)?;
     writeln!(out, "token    {}", server.token)?;
@@ -87,7 +129,7 @@ pub fn print(out: &mut dyn Write, folder: &Path, server: &StoreServer, as_json: 
         "  curl --cacert {ca} -d '{{\"lines\":[{{\"sku\":\"1001\",\"qty\":1}}]}}' -H 'Content-Type: application/json' {}/demo/orders",
         server.url
     )?;
-    writeln!(out, "  curl --cacert {ca} -X POST {}/demo/orders/1/ship", server.url)?;
+    writeln!(out, "  curl --cacert {ca} -X POST {}/demo/orders/{}/ship", server.url, kind.first_order())?;
     writeln!(out, "  curl --cacert {ca} {}/demo/stock", server.url)?;
     writeln!(out)?;
     writeln!(out, "Stop with Ctrl-C.")?;

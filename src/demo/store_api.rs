@@ -1,13 +1,14 @@
 //! A web store that speaks our own store API, in memory.
 //!
-//! Promises: sequence numbers without gaps per location; a quantity that is told with the orders counted in it loses
-//! no order placed meanwhile; an older export never overwrites a younger one; the same idempotency key and body are
-//! carried out once. Does not promise to keep anything: it is a simulation of a store, not one.
+//! Promises: sequence numbers without gaps per location; a quantity that is told with the events counted in it loses
+//! no order placed, changed or cancelled meanwhile; an older export never overwrites a younger one; the same idempotency
+//! key and body are carried out once. Does not promise to keep anything: it is a simulation of a store, not one.
 //!
 //! The books are pure; [`router`] puts them behind HTTP as `src/central/store_api/openapi.json` describes. Hand play
 //! works as with the simulated Magento: `POST /demo/orders`, `POST /demo/orders/{id}/ship`, `POST
-//! /demo/orders/{id}/cancel`, `GET /demo/stock`, all without a token.
+//! /demo/orders/{id}/cancel`, `POST /demo/orders/{id}/move` (to another shop), `GET /demo/stock`, all without a token.
 
+mod asked;
 mod order;
 mod rest;
 #[cfg(test)]
@@ -16,7 +17,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::http::{HeaderName, header};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::domain::Quantity;
 use crate::ports::Clock;
@@ -47,8 +50,16 @@ struct Held {
 struct Told {
     available: Quantity,
     as_of: Timestamp,
-    /// The orders counted in `available`, each with the units that it still took then.
-    included: BTreeMap<String, Quantity>,
+    counted: Counted,
+}
+
+/// Which orders are counted in a quantity.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// All events up to this number.
+    pub through: u64,
+    /// Orders with such events that are not counted all the same.
+    pub but: BTreeSet<String>,
 }
 
 /// One quantity in a `PUT /v1/stock`.
@@ -92,21 +103,23 @@ impl Became {
 
 /// Why the store says no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {title}")]
+#[error("{code}: {detail}")]
 pub struct Problem {
     /// HTTP status.
     pub status: u16,
     /// The stable word.
     pub code: &'static str,
     /// For people.
-    pub title: String,
+    pub detail: String,
     /// With `too_many_items`: how many are taken.
     pub max: Option<usize>,
+    /// A header that goes with it.
+    pub further: Option<(HeaderName, String)>,
 }
 
 impl Problem {
-    fn new(status: u16, code: &'static str, title: &str) -> Self {
-        Self { status, code, title: title.to_owned(), max: None }
+    fn new(status: u16, code: &'static str, detail: &str) -> Self {
+        Self { status, code, detail: detail.to_owned(), max: None, further: None }
     }
 
     fn too_many(max: usize) -> Self {
@@ -124,9 +137,14 @@ pub struct StoreBooks {
     sold: BTreeMap<String, BTreeSet<String>>,
     events: Vec<Event>,
     acks: Vec<Ack>,
-    keys: BTreeMap<String, (String, u16, String)>,
+    /// When each key came, with what, and what was answered.
+    keys: BTreeMap<String, (Timestamp, String, Value)>,
     turned_away: Vec<(String, Quantity)>,
-    heartbeats: u64,
+    heartbeats: Vec<Value>,
+    tokens: BTreeSet<String>,
+    least_version: String,
+    most_lines: usize,
+    busy: Option<(u32, Problem)>,
 }
 
 impl std::fmt::Debug for StoreBooks {
@@ -148,7 +166,11 @@ impl StoreBooks {
             acks: Vec::new(),
             keys: BTreeMap::new(),
             turned_away: Vec::new(),
-            heartbeats: 0,
+            heartbeats: Vec::new(),
+            tokens: BTreeSet::new(),
+            least_version: "0.1.0".to_owned(),
+            most_lines: MOST_LINES,
+            busy: None,
         }
     }
 
@@ -158,7 +180,7 @@ impl StoreBooks {
         let start = Timestamp::UNIX_EPOCH;
         for article in super::seed::articles() {
             let counted =
-                article.units.map(|units| Told { available: units.into(), as_of: start, included: BTreeMap::new() });
+                article.units.map(|units| Told { available: units.into(), as_of: start, counted: Counted::default() });
             let sells = !matches!(article.kind, super::magento::ProductKind::Configurable);
             if sells {
                 let (name, price_pence, managed) = (article.name, article.pence, counted.is_some());
@@ -180,10 +202,19 @@ impl StoreBooks {
     /// since then gives its units back, counted in or not.
     pub fn available(&self, sku: &str) -> Option<Quantity> {
         let told = self.stock.get(sku).filter(|held| held.managed)?.told.as_ref()?;
-        let since =
-            |order: &StoreOrder| order.to_take(sku) - told.included.get(&order.id).copied().unwrap_or(Quantity::ZERO);
-        let orders = self.sold.get(sku).into_iter().flatten().filter_map(|id| self.orders.get(id));
-        Some((told.available - orders.map(since).sum()).or_zero())
+        let (counted, start) = (&told.counted, usize::try_from(told.counted.through).unwrap_or(usize::MAX));
+        let (before, since) = self.events.split_at(start.min(self.events.len()));
+        let taken_then = |id: &str| {
+            let last = before.iter().rfind(|event| event.order_id == id);
+            last.and_then(|event| event.takes.get(sku)).copied().unwrap_or(Quantity::ZERO)
+        };
+        let moved = |id: &&String| since.iter().any(|event| event.order_id == **id);
+        let orders = self.sold.get(sku).into_iter().flatten();
+        let since = orders.filter(|id| !counted.but.contains(*id)).filter(moved).filter_map(|id| self.orders.get(id));
+        let since: Quantity = since.map(|order| order.to_take(sku) - taken_then(&order.id)).sum();
+        let uncounted = counted.but.iter().filter_map(|id| self.orders.get(id));
+        let uncounted: Quantity = uncounted.map(|order| order.to_ship(sku)).sum();
+        Some((told.available - since - uncounted).or_zero())
     }
 
     /// The version of a SKU's quantity.
@@ -192,18 +223,28 @@ impl StoreBooks {
     }
 
     /// Takes quantities from the shop. Each stands alone.
+    ///
+    /// # Errors
+    /// When more events are said to be counted in than there are.
     pub fn put_stock(
         &mut self,
         as_of: Timestamp,
         items: &[Wanted],
-        included: BTreeSet<String>,
-    ) -> Vec<(String, Became)> {
-        items.iter().map(|item| (item.sku.clone(), self.put_one(as_of, item, &included))).collect()
+        counted: &Counted,
+    ) -> Result<Vec<(String, Became)>, Problem> {
+        if counted.through > self.newest() {
+            let detail = format!("event {} has never been, the newest is {}", counted.through, self.newest());
+            return Err(Problem::new(409, "events_ahead", &detail));
+        }
+        Ok(items.iter().map(|item| (item.sku.clone(), self.put_one(as_of, item, counted))).collect())
     }
 
-    fn put_one(&mut self, as_of: Timestamp, item: &Wanted, included: &BTreeSet<String>) -> Became {
-        let counted = included.iter().filter_map(|id| self.orders.get(id));
-        let included = counted.map(|order| (order.id.clone(), order.to_take(&item.sku))).collect();
+    /// Number of the newest event; 0 when there is none.
+    pub fn newest(&self) -> u64 {
+        self.events.last().map_or(0, |event| event.seq)
+    }
+
+    fn put_one(&mut self, as_of: Timestamp, item: &Wanted, counted: &Counted) -> Became {
         let Some(held) = self.stock.get_mut(&item.sku) else { return Became::UnknownSku };
         if !held.managed {
             return Became::NotManaged;
@@ -214,9 +255,51 @@ impl StoreBooks {
         if item.if_version.as_ref().is_some_and(|version| *version != held.version.to_string()) {
             return Became::Conflict;
         }
-        held.told = Some(Told { available: item.available, as_of, included });
+        held.told = Some(Told { available: item.available, as_of, counted: counted.clone() });
         held.version += 1;
         Became::Applied
+    }
+
+    /// This token is good from now on, beside those that are.
+    pub fn take_token(&mut self, token: &str) {
+        self.tokens.insert(token.to_owned());
+    }
+
+    /// This token is good no more.
+    pub fn withdraw_token(&mut self, token: &str) {
+        self.tokens.remove(token);
+    }
+
+    fn takes_token(&self, token: &str) -> bool {
+        self.tokens.contains(token)
+    }
+
+    /// The oldest agent that it works with.
+    pub fn want_version(&mut self, least: &str) {
+        least.clone_into(&mut self.least_version);
+    }
+
+    /// From now on it takes no more than this at once.
+    pub fn limit_lines(&mut self, most: usize) {
+        self.most_lines = most;
+    }
+
+    /// The next requests are put off: with 503 when it is `unavailable`, else with 429.
+    pub fn put_off(&mut self, requests: u32, unavailable: bool, seconds: u32) {
+        let problem = if unavailable {
+            Problem::new(503, "unavailable", "closed for a moment")
+        } else {
+            Problem::new(429, "slow_down", "too many requests")
+        };
+        self.busy = Some((requests, Problem { further: Some((header::RETRY_AFTER, seconds.to_string())), ..problem }));
+    }
+
+    fn busy(&mut self) -> Option<Problem> {
+        let (left, problem) = self.busy.take()?;
+        if left > 1 {
+            self.busy = Some((left - 1, problem.clone()));
+        }
+        Some(problem)
     }
 
     /// All orders, by id.
@@ -239,9 +322,9 @@ impl StoreBooks {
         &self.turned_away
     }
 
-    /// How many heartbeats came.
-    pub fn heartbeats(&self) -> u64 {
-        self.heartbeats
+    /// All heartbeats, as they came.
+    pub fn heartbeats(&self) -> &[Value] {
+        &self.heartbeats
     }
 }
 

@@ -10,9 +10,10 @@ use rusqlite::{Transaction, params};
 use super::admission::{base_in, in_stock, newest_in, parse_timing};
 use super::exports::{ExportState, Missing};
 use super::item_map::{Names, due};
-use super::{Doing, Ledger, Result, at_column, held, micros};
+use super::{Doing, Ledger, Result, at_column, facts, held, micros};
 use crate::domain::stock::Scope;
 use crate::domain::{AdmittedSnapshot, ExportId};
+use crate::ports::FeedCursor;
 
 /// SKUs that the export which counts has and `?1` lacks.
 const LACKING: &str = "FROM export e JOIN stock_row was ON was.export_id = e.id
@@ -24,12 +25,14 @@ const UNREADABLE: &str = "was.sku IN (SELECT json_extract(error.value, '$.sku') 
 const NEVER: &str = "-9223372036854775808";
 
 /// What counts now, as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counting {
     /// The export that was admitted last.
     pub newest: ExportId,
     /// When the youngest export that is in it was made.
     pub made_at: Timestamp,
+    /// How far the order feed had been read: what is known of orders at this moment reaches up to there.
+    pub orders_read: Option<FeedCursor>,
 }
 
 /// Items that the export which counts lacks, although an earlier one had them.
@@ -60,7 +63,8 @@ impl Ledger {
 /// What counts now, as a whole; `None` before the first export was admitted.
 pub(crate) fn counting_in(tx: &Transaction<'_>) -> Result<Option<Counting>> {
     let (Some(base), Some(newest)) = (base_in(tx)?, newest_in(tx)?) else { return Ok(None) };
-    Ok(Some(Counting { newest: newest.id, made_at: made_at(tx, base)? }))
+    let orders_read = super::fact_in(tx, facts::FEED_CURSOR)?.map(FeedCursor);
+    Ok(Some(Counting { newest: newest.id, made_at: made_at(tx, base)?, orders_read }))
 }
 
 fn made_at(tx: &Transaction<'_>, base: ExportId) -> Result<Timestamp> {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::item_map::Names;
 use super::items::{StoreItemKind, sku_column};
 use super::outbox_trouble::{self, NOT_ALONE, Tried};
-use super::{Doing, Ledger, Result, at_column, micros};
+use super::{Doing, Ledger, Result, after_push, at_column, micros};
 use crate::domain::retry::LONGEST_PAUSE;
 use crate::domain::{ExportId, OrderId, Quantity, Sku};
 use crate::ports::StockVersion;
@@ -174,7 +174,7 @@ impl Ledger {
             for sku in skus {
                 forget.execute([sku.as_str()])?;
             }
-            Ok(())
+            after_push::about_to_write(tx, skus)
         })
     }
 
@@ -184,10 +184,15 @@ impl Ledger {
     /// A failure of SQLite. They then stay due.
     pub fn finish_stock(&self, results: &[(DueSku, Delivered)], now: Timestamp) -> Result<()> {
         self.write("note what was delivered", |tx| {
+            let listened_to = after_push::is_listening(tx)?;
             for (due, delivered) in results {
+                if listened_to && matches!(delivered, Delivered::Stored { .. }) {
+                    after_push::stored(tx, &due.sku, now)?;
+                }
                 finish_one(tx, due, delivered, now)?;
             }
-            outbox_trouble::after_delivery(tx, results, now)
+            outbox_trouble::after_delivery(tx, results, now)?;
+            if listened_to { after_push::bound(tx) } else { Ok(()) }
         })
     }
 

@@ -15,7 +15,7 @@ use super::{Doing, LOCK_NAME, LedgerError, Result};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Forward-only; never edited after a release. The position is the version that it leads to.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     include_str!("0001_ledger.sql"),
     include_str!("0002_deltas.sql"),
     include_str!("0003_order_file_sequence.sql"),
@@ -24,6 +24,7 @@ pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("0006_corrections.sql"),
     include_str!("0007_elsewhere.sql"),
     include_str!("0008_delivery.sql"),
+    include_str!("0009_after_push.sql"),
 ];
 
 pub(super) fn take_lock(folder: &Path) -> Result<File> {

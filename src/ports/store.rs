@@ -49,6 +49,15 @@ pub trait CentralStore: Send + Sync {
         true
     }
 
+    /// Says that the agent is there and how it is; `false` where the store does not want to know. Sent every minute.
+    ///
+    /// # Errors
+    /// When the store cannot be reached, or does not want this agent.
+    async fn heartbeat(&self, pulse: &Pulse) -> Result<bool, StoreError> {
+        let _not_wanted = pulse;
+        Ok(false)
+    }
+
     /// Most SKUs in one write that the store has shown to take.
     fn batch_size(&self) -> usize;
 
@@ -101,6 +110,19 @@ pub struct StoreFacts {
     pub clock: Option<Timestamp>,
     /// What it is, to show (`Magento with MSI, source shop1`).
     pub shown: String,
+}
+
+/// How the agent is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulse {
+    /// How far the order feed has been read.
+    pub feed: Option<FeedCursor>,
+    /// The export that counts.
+    pub snapshot: Option<String>,
+    /// What waits to be sent: quantities and acknowledgements.
+    pub queue_depth: u64,
+    /// The agent's clock.
+    pub clock: Timestamp,
 }
 
 /// Where the reading of the order feed has come to; its meaning is the adapter's own.
@@ -157,8 +179,9 @@ pub struct StockBatch {
     pub snapshot: String,
     /// When that export was made.
     pub as_of: Timestamp,
-    /// Store keys of the orders counted in the quantities.
-    pub orders_included: Vec<OrderId>,
+    /// How far the order feed had been read when the quantities were computed: all orders up to there are counted in
+    /// them, but for those that could not be understood.
+    pub orders_read: Option<FeedCursor>,
 }
 
 /// One quantity to write.

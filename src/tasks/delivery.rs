@@ -147,6 +147,7 @@ impl Delivery {
             }
             self.deliver_parts(due, model, state, figures, first).await?;
             first = false;
+            self.shop.wakes.after_push.notify_one();
         }
         if !self.shop.ledger.stock_is_due(Timestamp::MAX)? {
             state.halvings = 0;

@@ -17,8 +17,8 @@ use crate::domain::retry::{FailureClass, LONGEST_PAUSE};
 use crate::domain::{Quantity, Sku};
 use crate::ledger::Ledger;
 use crate::ports::{
-    Acknowledgement, CentralStore, CheckLine, Clock, FeedCursor, Holding, OrderPage, Shortcoming, Stage, StockBatch,
-    StoreError, StoreFacts, Written,
+    Acknowledgement, CentralStore, CheckLine, Clock, FeedCursor, Holding, OrderPage, Pulse, Shortcoming, Stage,
+    StockBatch, StoreError, StoreFacts, Written,
 };
 
 /// After an outage of this length other shops wait as well.
@@ -259,6 +259,17 @@ impl CentralStore for Guarded {
 
     async fn acknowledge(&self, acknowledgement: &Acknowledgement) -> Result<(), StoreError> {
         self.ask(Kind::Note, Carries::Items, self.store.acknowledge(acknowledgement)).await
+    }
+
+    async fn heartbeat(&self, pulse: &Pulse) -> Result<bool, StoreError> {
+        // One that was not wanted says nothing about the store, and one that failed is no reason to leave it alone.
+        let beat = self.store.heartbeat(pulse).await;
+        if let Err(error) = &beat
+            && let Err(error) = self.ledger.record_exchange(error, self.clock.now())
+        {
+            tracing::warn!(error = chain(&error), "a failed request could not be kept");
+        }
+        beat
     }
 
     fn wants(&self, stage: Stage) -> bool {

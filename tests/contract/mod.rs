@@ -1,7 +1,7 @@
 //! The store API's contract, and a recorder that holds every request and answer against it.
 //!
-//! Promises: a schema keyword that is not understood here stops the test; a member that the contract does not name is a
-//! misfit, in requests and in answers. Does not promise to be JSON Schema: it knows what our contract uses.
+//! Promises: whatever the contract does not name is a misfit, in requests and in answers. The schemas are read by an
+//! independent library (`schema`); what is ours is which schema a request and its answer have to keep.
 
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop, loudly")]
@@ -15,144 +15,58 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tillbridge::central::STORE_API_CONTRACT;
 
-/// Words of a schema that are checked, or that say nothing about what fits.
-const KNOWN_WORDS: [&str; 17] = [
-    "$ref",
-    "type",
-    "required",
-    "properties",
-    "additionalProperties",
-    "items",
-    "enum",
-    "format",
-    "pattern",
-    "minLength",
-    "maxLength",
-    "minItems",
-    "maxItems",
-    "minimum",
-    "maximum",
-    "default",
-    "description",
-];
+mod schema;
+
+pub(crate) use schema::{Schemas, resolved};
 
 /// The contract.
 pub(crate) fn contract() -> Value {
     serde_json::from_str(STORE_API_CONTRACT).unwrap()
 }
 
-/// What a `$ref` stands for.
-pub(crate) fn resolved<'a>(contract: &'a Value, it: &'a Value) -> &'a Value {
-    match it.get("$ref").and_then(Value::as_str) {
-        Some(place) => contract.pointer(place.strip_prefix('#').unwrap()).unwrap_or_else(|| panic!("no {place}")),
-        None => it,
-    }
-}
-
 /// Holds values against schemas; remembers which members it met.
-#[derive(Default)]
 pub(crate) struct Check {
+    contract: Value,
+    schemas: Schemas,
     pub(crate) misfits: Vec<String>,
     /// `Schema.member` of every member met.
     pub(crate) met: BTreeSet<String>,
 }
 
 impl Check {
-    pub(crate) fn value(&mut self, contract: &Value, schema: &Value, value: &Value, place: &str) {
-        let name = schema["$ref"].as_str().map_or("", |place| place.rsplit('/').next().unwrap()).to_owned();
-        let schema = resolved(contract, schema);
-        for word in schema.as_object().unwrap().keys() {
-            assert!(KNOWN_WORDS.contains(&word.as_str()), "{place}: the check does not know {word:?}");
+    pub(crate) fn of(contract: &Value) -> Self {
+        Self { contract: contract.clone(), schemas: Schemas::of(contract), misfits: Vec::new(), met: BTreeSet::new() }
+    }
+
+    pub(crate) fn value(&mut self, schema: &Value, value: &Value, place: &str) {
+        self.misfits.extend(self.schemas.misfits(schema, value, place));
+        let mut met = std::mem::take(&mut self.met);
+        self.members(schema, value, &mut met);
+        self.met = met;
+    }
+
+    fn members(&self, schema: &Value, value: &Value, met: &mut BTreeSet<String>) {
+        let name = schema["$ref"].as_str().map_or("", |place| place.rsplit('/').next().unwrap());
+        let schema = resolved(&self.contract, schema);
+        let fitting = |one: &&Value| self.schemas.misfits(one, value, "").is_empty();
+        if let Some(one) = schema["oneOf"].as_array().and_then(|all| all.iter().find(fitting)) {
+            return self.members(one, value, met);
         }
-        let kind = schema["type"].as_str().unwrap_or_else(|| panic!("{place}: a schema without a type"));
-        let right = match kind {
-            "object" => value.is_object(),
-            "array" => value.is_array(),
-            "string" => value.is_string(),
-            "boolean" => value.is_boolean(),
-            "integer" => value.is_i64() || value.is_u64(),
-            other => panic!("{place}: the check does not know the type {other}"),
-        };
-        if !right {
-            return self.misfits.push(format!("{place}: {value} is no {kind}"));
+        for one in value.as_array().into_iter().flatten() {
+            self.members(&schema["items"], one, met);
         }
-        let words = schema["enum"].as_array();
-        self.expect(words.is_none_or(|words| words.contains(value)), place, value, "is none of the words");
-        match value {
-            Value::String(text) => self.text(schema, text, place),
-            Value::Number(number) => {
-                let number = number.as_i64().unwrap();
-                self.expect(
-                    schema["minimum"].as_i64().is_none_or(|least| number >= least),
-                    place,
-                    value,
-                    "is too small",
-                );
-                self.expect(schema["maximum"].as_i64().is_none_or(|most| number <= most), place, value, "is too large");
-            }
-            Value::Array(list) => {
-                self.size(schema, "Items", list.len(), place, value);
-                for (n, one) in list.iter().enumerate() {
-                    self.value(contract, &schema["items"], one, &format!("{place}[{n}]"));
-                }
-            }
-            Value::Object(members) => self.members(contract, schema, &name, members, place),
-            Value::Null | Value::Bool(_) => {}
+        for (member, value) in value.as_object().into_iter().flatten() {
+            met.insert(format!("{name}.{member}"));
+            self.members(&schema["properties"][member], value, met);
         }
     }
 
     fn expect(&mut self, fits: bool, place: &str, value: &Value, why: &str) {
         if !fits {
             self.misfits.push(format!("{place}: {value} {why}"));
-        }
-    }
-
-    fn size(&mut self, schema: &Value, of: &str, size: usize, place: &str, value: &Value) {
-        let named = |word: String| schema[word].as_u64().map(|size| usize::try_from(size).unwrap());
-        self.expect(named(format!("min{of}")).is_none_or(|least| size >= least), place, value, "is too short");
-        self.expect(named(format!("max{of}")).is_none_or(|most| size <= most), place, value, "is too long");
-    }
-
-    fn text(&mut self, schema: &Value, text: &str, place: &str) {
-        let value = json!(text);
-        self.size(schema, "Length", text.chars().count(), place, &value);
-        match schema["pattern"].as_str() {
-            None => {}
-            Some(r"^-?[0-9]+(\.[0-9]+)?$") => {
-                let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-                let plain = text.strip_prefix('-').unwrap_or(text);
-                let fits = plain.split_once('.').map_or(digits(plain), |(whole, part)| digits(whole) && digits(part));
-                self.expect(fits, place, &value, "is no decimal");
-            }
-            Some(other) => panic!("{place}: the check does not know the pattern {other}"),
-        }
-        match schema["format"].as_str() {
-            None => {}
-            Some("date-time") => {
-                let whole = text.len() >= 20 && text.as_bytes()[10] == b'T';
-                self.expect(whole && text.parse::<jiff::Timestamp>().is_ok(), place, &value, "is no moment");
-            }
-            Some(other) => panic!("{place}: the check does not know the format {other}"),
-        }
-    }
-
-    fn members(&mut self, contract: &Value, schema: &Value, name: &str, members: &Map<String, Value>, place: &str) {
-        for required in schema["required"].as_array().into_iter().flatten() {
-            if !members.contains_key(required.as_str().unwrap()) {
-                self.misfits.push(format!("{place}: {required} is missing"));
-            }
-        }
-        for (member, value) in members {
-            match schema["properties"].get(member) {
-                Some(schema) => {
-                    self.met.insert(format!("{name}.{member}"));
-                    self.value(contract, schema, value, &format!("{place}.{member}"));
-                }
-                None => self.misfits.push(format!("{place}: {member:?} is not in the contract")),
-            }
         }
     }
 }
@@ -163,11 +77,49 @@ pub(crate) struct Exchange {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
+    /// Path and query as they were sent.
+    pub(crate) target: String,
     pub(crate) sent: HeaderMap,
     pub(crate) body: Value,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) answer: Value,
+}
+
+impl Exchange {
+    /// Did our agent ask (and not a test's own client)?
+    pub(crate) fn is_the_agents(&self) -> bool {
+        header(&self.sent, "user-agent").is_some_and(|agent| agent.starts_with("Tillbridge/"))
+    }
+
+    /// The same request, sent to a mock of the store. Tells its status and answer.
+    pub(crate) async fn sent_to(&self, client: &reqwest::Client, mock: &str) -> (u16, String) {
+        let mut request = client.request(self.method.parse().unwrap(), format!("{mock}{}", self.target));
+        for name in ["authorization", "accept", "content-type", "idempotency-key", "user-agent"] {
+            request = self.sent.get(name).into_iter().fold(request, |request, value| request.header(name, value));
+        }
+        let request = if self.body.is_null() { request } else { request.body(self.body.to_string()) };
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// The same request, each time with another mistake.
+    pub(crate) fn spoilt(&self) -> Vec<Self> {
+        let with = |spoil: &dyn Fn(&mut Self)| {
+            let mut one = self.clone();
+            spoil(&mut one);
+            one
+        };
+        let mut spoilt = vec![with(&|one| drop(one.sent.remove("authorization")))];
+        if self.body.is_object() {
+            spoilt.push(with(&|one| one.body["unheard_of"] = json!(1)));
+            let first = self.body.as_object().unwrap().keys().find(|name| *name == "stage" || *name == "location");
+            spoilt.extend(first.map(|name| with(&|one| drop(one.body.as_object_mut().unwrap().remove(name)))));
+        } else {
+            spoilt.push(with(&|one| one.target = one.target.replace("location=", "place=")));
+        }
+        spoilt
+    }
 }
 
 /// Something that happens in the store just before it carries out a request.
@@ -178,6 +130,7 @@ type Interloper = Box<dyn FnOnce() + Send>;
 pub(crate) struct Recorder {
     exchanges: Arc<Mutex<Vec<Exchange>>>,
     before: Arc<Mutex<Option<(&'static str, Interloper)>>>,
+    spoilt: Arc<Mutex<Option<String>>>,
 }
 
 impl Recorder {
@@ -189,6 +142,21 @@ impl Recorder {
     /// Just before the next request of this method and path, this happens.
     pub(crate) fn before(&self, what: &'static str, happens: impl FnOnce() + Send + 'static) {
         *self.before.lock().unwrap() = Some((what, Box::new(happens)));
+    }
+
+    /// From now on the store describes this order so that nobody can understand it.
+    pub(crate) fn spoil(&self, order: &str) {
+        *self.spoilt.lock().unwrap() = Some(order.to_owned());
+    }
+
+    fn spoilt(&self, answer: Value) -> Value {
+        let (mut answer, spoilt) = (answer, self.spoilt.lock().unwrap());
+        for event in answer["events"].as_array_mut().into_iter().flatten() {
+            if event["order_id"].as_str() == spoilt.as_deref() {
+                event["order"]["lines"] = json!("three teapots");
+            }
+        }
+        answer
     }
 
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
@@ -204,7 +172,8 @@ impl Recorder {
 
     /// Holds everything recorded against the contract; tells which members were met.
     pub(crate) fn kept_the_contract(&self) -> BTreeSet<String> {
-        let (contract, mut check) = (contract(), Check::default());
+        let contract = contract();
+        let mut check = Check::of(&contract);
         let all = self.exchanges();
         assert!(!all.is_empty(), "nothing was recorded");
         for one in &all {
@@ -227,14 +196,22 @@ async fn record(State(recorder): State<Recorder>, request: Request, next: Next) 
     let bytes = to_bytes(body, usize::MAX).await.unwrap();
     recorder.interlope(&format!("{} {}", parts.method, parts.uri.path()));
     let url = reqwest::Url::parse(&format!("https://store{}", parts.uri)).unwrap();
+    let target = parts.uri.to_string();
     let (method, path, sent) = (parts.method.to_string(), parts.uri.path().to_owned(), parts.headers.clone());
     let response = next.run(Request::from_parts(parts, Body::from(bytes.clone()))).await;
     let (head, body) = response.into_parts();
     let answer = to_bytes(body, usize::MAX).await.unwrap();
+    let is_spoilt = recorder.spoilt.lock().unwrap().is_some();
+    let answer = if is_spoilt && path == "/v1/orders" {
+        recorder.spoilt(serde_json::from_slice(&answer).unwrap()).to_string().into()
+    } else {
+        answer
+    };
     let read = |bytes: &[u8]| if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).unwrap() };
     recorder.exchanges.lock().unwrap().push(Exchange {
         method,
         path,
+        target,
         query: url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
         sent,
         body: read(&bytes),
@@ -242,7 +219,14 @@ async fn record(State(recorder): State<Recorder>, request: Request, next: Next) 
         headers: head.headers.clone(),
         answer: read(&answer),
     });
+    let mut head = head;
+    head.headers.remove("content-length");
     Response::from_parts(head, Body::from(answer))
+}
+
+/// The contract's name of a path.
+pub(crate) fn template_of(path: &str) -> String {
+    path_of(&contract(), path).map_or_else(|| path.to_owned(), |(template, _)| template.clone())
 }
 
 /// The contract's name of a path, with what stands in its places.
@@ -262,10 +246,9 @@ fn exchange(contract: &Value, check: &mut Check, one: &Exchange) {
         return check.misfits.push(format!("{place} is not in the contract"));
     };
     // What was refused as malformed is the test's own; the client's requests all have to fit.
-    let ours = header(&one.sent, "user-agent").is_some_and(|agent| agent.starts_with("Tillbridge/"));
-    if ours || one.status == 200 {
+    if one.is_the_agents() || one.status == 200 {
         parameters(contract, check, operation, one, &place);
-        request_body(contract, check, operation, one, &place);
+        request_body(check, operation, one, &place);
         let bearer = header(&one.sent, "authorization").is_some_and(|it| it.starts_with("Bearer "));
         check.expect(bearer, &place, &Value::Null, "has no bearer token");
     }
@@ -282,7 +265,7 @@ fn exchange(contract: &Value, check: &mut Check, one: &Exchange) {
     let kind = header(&one.headers, "content-type").unwrap_or_default();
     let bare = kind.split(';').next().unwrap().trim();
     match answer["content"].get(bare) {
-        Some(content) => check.value(contract, &content["schema"], &one.answer, &format!("{place} → {}", one.status)),
+        Some(content) => check.value(&content["schema"], &one.answer, &format!("{place} → {} ", one.status)),
         None => check.misfits.push(format!("{place}: {} as {kind:?} is not in the contract", one.status)),
     }
 }
@@ -328,17 +311,17 @@ fn parameters(contract: &Value, check: &mut Check, operation: &Value, one: &Exch
                 }
             }
         };
-        check.value(contract, schema, &value, &place);
+        check.value(schema, &value, &place);
     }
 }
 
-fn request_body(contract: &Value, check: &mut Check, operation: &Value, one: &Exchange, place: &str) {
+fn request_body(check: &mut Check, operation: &Value, one: &Exchange, place: &str) {
     match operation.get("requestBody") {
         None => check.expect(one.body.is_null(), place, &one.body, "is a body where the contract has none"),
         Some(body) => {
             let kind = header(&one.sent, "content-type").unwrap_or_default();
             check.expect(kind == "application/json", place, &json!(kind), "is not how the contract sends");
-            check.value(contract, &body["content"]["application/json"]["schema"], &one.body, &format!("{place} body"));
+            check.value(&body["content"]["application/json"]["schema"], &one.body, &format!("{place} body "));
         }
     }
 }

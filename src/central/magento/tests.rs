@@ -30,7 +30,7 @@ fn item(text: &str, quantity: &str) -> StockItem {
 }
 
 fn batch(items: Vec<StockItem>) -> StockBatch {
-    StockBatch { items, snapshot: "1".into(), as_of: Timestamp::UNIX_EPOCH, orders_included: Vec::new() }
+    StockBatch { items, snapshot: "1".into(), as_of: Timestamp::UNIX_EPOCH, orders_read: None }
 }
 
 /// What became of each, in the order of the SKUs.

@@ -1,4 +1,3 @@
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
@@ -8,77 +7,15 @@ use crate::domain::OrderId;
 use crate::domain::order::Standing;
 use crate::ports::Stage;
 
+#[path = "../../../tests/contract/schema.rs"]
+mod schema;
+
+use self::schema::{Schemas, resolved};
+
 // ---------------------------------------------------------------------------------------------------------- the schema
 
 fn contract() -> Value {
     serde_json::from_str(STORE_API_CONTRACT).unwrap()
-}
-
-fn resolved<'a>(contract: &'a Value, schema: &'a Value) -> &'a Value {
-    match schema.get("$ref").and_then(Value::as_str) {
-        Some(place) => contract.pointer(place.strip_prefix('#').unwrap()).unwrap_or_else(|| panic!("no {place}")),
-        None => schema,
-    }
-}
-
-/// What does not fit: as much of JSON Schema as the contract uses.
-fn misfits(contract: &Value, schema: &Value, value: &Value, place: &str) -> Vec<String> {
-    let schema = resolved(contract, schema);
-    let kind = schema["type"].as_str().unwrap_or_else(|| panic!("{place}: a schema without a type"));
-    let right = match kind {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.is_u64(),
-        other => panic!("{place}: {other}"),
-    };
-    if !right {
-        return vec![format!("{place}: {value} is no {kind}")];
-    }
-    let mut found = Vec::new();
-    if let Some(words) = schema["enum"].as_array()
-        && !words.contains(value)
-    {
-        found.push(format!("{place}: {value} is none of {words:?}"));
-    }
-    if let Some(text) = value.as_str() {
-        let decimal = |text: &str| text.parse::<rust_decimal::Decimal>().is_ok() && !text.contains(['e', '+']);
-        if schema.get("pattern").is_some() && !decimal(text) {
-            found.push(format!("{place}: {text} is no decimal"));
-        }
-        if schema["format"] == "date-time" && text.parse::<Timestamp>().is_err() {
-            found.push(format!("{place}: {text} is no moment"));
-        }
-        if schema["minLength"] == 1 && text.is_empty() {
-            found.push(format!("{place}: is empty"));
-        }
-    }
-    for (n, one) in value.as_array().into_iter().flatten().enumerate() {
-        found.extend(misfits(contract, &schema["items"], one, &format!("{place}[{n}]")));
-    }
-    if let Some(members) = value.as_object() {
-        found.extend(members_misfit(contract, schema, members, place));
-    }
-    found
-}
-
-fn members_misfit(
-    contract: &Value,
-    schema: &Value,
-    members: &serde_json::Map<String, Value>,
-    place: &str,
-) -> Vec<String> {
-    let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let mut found: Vec<String> =
-        required.filter(|name| !members.contains_key(*name)).map(|name| format!("{place}.{name} is missing")).collect();
-    for (name, value) in members {
-        match schema["properties"].get(name) {
-            Some(schema) => found.extend(misfits(contract, schema, value, &format!("{place}.{name}"))),
-            None => found.push(format!("{place}.{name} is not in the contract")),
-        }
-    }
-    found
 }
 
 /// The contract's path and method for a request.
@@ -121,7 +58,7 @@ fn request_fits(call: &Call) {
     match &call.body {
         None => assert!(schema.is_null(), "{} needs a body", call.path),
         Some(body) => {
-            let found = misfits(&contract, schema, &serde_json::from_str(body).unwrap(), "body");
+            let found = Schemas::of(&contract).misfits(schema, &serde_json::from_str(body).unwrap(), "body");
             assert!(found.is_empty(), "{} {}: {found:?}", call.method, call.path);
         }
     }
@@ -134,37 +71,35 @@ fn example(path: &str, method: &str) -> String {
 
 #[test]
 fn every_example_in_the_contract_fits_its_schema() {
-    fn walk(contract: &Value, value: &Value, place: &str, seen: &mut usize) {
+    fn walk(contract: &Value, schemas: &Schemas, value: &Value, place: &str, seen: &mut usize) {
         if let (Some(schema), Some(example)) = (value.get("schema"), value.get("example")) {
             *seen += 1;
-            let found = misfits(contract, schema, example, place);
+            let found = schemas.misfits(schema, example, place);
             assert!(found.is_empty(), "{found:?}");
         }
-        if let Some(place) = value.get("$ref") {
+        if value.get("$ref").is_some() {
             resolved(contract, value);
-            assert!(place.is_string());
         }
         match value {
             Value::Object(members) => {
-                members.iter().for_each(|(name, it)| walk(contract, it, &format!("{place}/{name}"), seen))
+                members.iter().for_each(|(name, it)| walk(contract, schemas, it, &format!("{place}/{name}"), seen))
             }
-            Value::Array(list) => list.iter().for_each(|it| walk(contract, it, place, seen)),
-            _ => {}
+            Value::Array(list) => list.iter().for_each(|it| walk(contract, schemas, it, place, seen)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
     let (contract, mut seen) = (contract(), 0);
     assert_eq!(contract["openapi"], "3.1.0");
-    walk(&contract, &contract, "", &mut seen);
-    assert_eq!(seen, 10);
+    walk(&contract, &Schemas::of(&contract), &contract, "", &mut seen);
+    assert_eq!(seen, 16);
 }
 
 #[test]
 fn the_schema_check_finds_what_does_not_fit() {
-    let contract = contract();
-    let schema = json!({"$ref": "#/components/schemas/StockWanted"});
-    let found = |value: Value| misfits(&contract, &schema, &value, "it");
+    let schemas = Schemas::of(&contract());
+    let found = |value: Value| schemas.misfits(&json!({"$ref": "#/components/schemas/StockWanted"}), &value, "it");
     assert_eq!(found(json!({"sku": "A", "available": "1"})), [""; 0]);
-    assert_eq!(found(json!({"sku": "", "available": 1, "x": 2})).len(), 3);
+    assert_eq!(found(json!({"sku": "", "available": 1, "x": 2})).len(), 4);
     assert_eq!(found(json!({"available": "1e3"})).len(), 2);
 }
 
@@ -179,8 +114,9 @@ fn every_answer_names_its_errors_and_every_operation_its_token() {
             }
         }
     }
-    let ack = &contract["paths"]["/v1/orders/{id}/ack"]["post"]["responses"];
-    assert!(ack["409"].is_object());
+    for (path, method) in [("/v1/orders/{id}/ack", "post"), ("/v1/stock", "put")] {
+        assert!(contract["paths"][path][method]["responses"]["409"].is_object(), "{path}");
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------- the client
@@ -208,7 +144,7 @@ fn batch(items: &[(&str, i64, Option<&str>)]) -> StockBatch {
         items: items.iter().map(item).collect(),
         snapshot: "812".into(),
         as_of: "2026-11-23T16:30:00Z".parse().unwrap(),
-        orders_included: vec![OrderId("a1".into())],
+        orders_read: Some(FeedCursor(r#"{"cursor":"c-43","seq":43,"not_understood":["a7"]}"#.into())),
     }
 }
 
@@ -223,23 +159,103 @@ fn taken() -> Acknowledgement {
     }
 }
 
+fn pulse() -> Pulse {
+    Pulse {
+        feed: Some(FeedCursor(r#"{"cursor":"c-43","seq":43}"#.into())),
+        snapshot: Some("812".into()),
+        queue_depth: 3,
+        clock: "2026-11-23T16:35:00.25Z".parse().unwrap(),
+    }
+}
+
 #[test]
 fn every_request_fits_the_contract() {
     let store = FakeStore::in_turn([]);
     let shop = shop(&store);
     let stock = batch(&[("AB/12", 8, Some("17")), ("NEW", -1, None)]);
-    for call in [
-        shop.heartbeat(),
+    let unread = StockBatch { orders_read: None, ..batch(&[("AB/12", 8, None)]) };
+    let stages = [Stage::Published, Stage::Consumed, Stage::Rejected, Stage::Failed];
+    let told = stages.map(|stage| StoreApi::acknowledging(&Acknowledgement { stage, ..taken() }));
+    let words = told.clone().map(|call| serde_json::from_str::<Value>(&call.body.unwrap()).unwrap()["stage"].clone());
+    assert_eq!(words, ["received", "consumed", "rejected", "failed"]);
+    let calls = [
+        shop.beating(None),
+        shop.beating(Some(&pulse())),
+        shop.beating(Some(&Pulse { feed: None, snapshot: None, ..pulse() })),
         shop.reading(None),
         shop.reading(Some("c 1&x")),
         shop.asking(&[sku("AB/12"), sku("GRÜN")]),
         shop.writing(&stock, &stock.items),
-        StoreApi::acknowledging(&taken()),
-    ] {
-        request_fits(&call);
-    }
-    assert_eq!(StoreApi::acknowledging(&taken()).path, "/v1/orders/a%2F1/ack");
+        shop.writing(&unread, &unread.items),
+    ];
+    calls.iter().chain(&told).for_each(request_fits);
+    assert_eq!(told[0].path, "/v1/orders/a%2F1/ack");
     assert_eq!(shop.asking(&[sku("AB/12")]).path, "/v1/stock?location=shop%201&sku=AB%2F12");
+    let body = |call: Call| serde_json::from_str::<Value>(&call.body.unwrap()).unwrap();
+    let said = body(shop.writing(&stock, &stock.items));
+    assert_eq!((&said["orders_through"], &said["orders_not_counted"]), (&json!(43), &json!(["a7"])));
+    assert_eq!(body(shop.writing(&unread, &unread.items))["orders_through"], 0);
+    assert_eq!(body(shop.beating(Some(&pulse())))["last_cursor"], "c-43");
+}
+
+#[test]
+fn a_key_that_no_header_can_hold_is_hashed_and_stays_the_same() {
+    let of = |key: &str| {
+        let told = Acknowledgement { idempotency_key: key.into(), ..taken() };
+        StoreApi::acknowledging(&told).idempotency_key.unwrap()
+    };
+    assert_eq!(of("a/1:consumed"), "a/1:consumed");
+    for odd in ["Ü1-consumed-1", "a 1-consumed-1", "a\n1", &"x".repeat(256)] {
+        assert_eq!((of(odd).len(), of(odd) == of(odd)), (64, true), "{odd:?}");
+        assert!(of(odd).bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+    assert_ne!(of("Ü1-consumed-1"), of("Ü1-consumed-2"));
+}
+
+#[tokio::test]
+async fn a_store_that_wants_a_newer_agent_gets_no_stock_and_the_message_says_update() {
+    let asks =
+        |version: &str| says(200, format!(r#"{{"server_time":"2026-11-23T16:31:24Z","min_version":"{version}"}}"#));
+    let store = FakeStore::in_turn([asks("999.0"), asks("0.0.9"), asks("soon"), asks("999")]);
+    let shop = shop(&store);
+    let refused = shop.probe().await.unwrap_err();
+    assert_eq!(refused.class, FailureClass::Permanent);
+    assert!(
+        refused.what.contains("Tillbridge 999.0 or newer") && refused.what.contains("Update Tillbridge"),
+        "{refused}"
+    );
+    shop.probe().await.unwrap();
+    assert_eq!(shop.probe().await.unwrap_err().class, FailureClass::Bug);
+    assert_eq!(shop.heartbeat(&pulse()).await.unwrap_err().class, FailureClass::Permanent);
+}
+
+#[test]
+fn versions_are_compared_by_number() {
+    let call = Call::get("asking", "/");
+    for (own, wanted, enough) in [
+        ("0.2.0", "0.10.0", false),
+        ("0.10.0", "0.2", true),
+        ("1.0.0-rc.1", "1", true),
+        ("1.2.3", "1.2.3", true),
+        ("1.2.3", "2", false),
+    ] {
+        assert_eq!(is_new_enough(&call, own, wanted).unwrap(), enough, "{own} {wanted}");
+    }
+    for odd in ["", "1.2.3.4", "1.x", "v1"] {
+        assert!(is_new_enough(&call, "1.0.0", odd).is_err(), "{odd:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_the_store_lifts_again_is_used_again_up_to_the_configured_one() {
+    let limits =
+        |batch: usize| says(200, format!(r#"{{"server_time":"2026-11-23T16:31:24Z","limits":{{"batch":{batch}}}}}"#));
+    let store = FakeStore::in_turn([limits(20), limits(60), limits(5000), limits(0)]);
+    let shop = shop(&store);
+    for batch in [20, 60, 100, 1] {
+        shop.probe().await.unwrap();
+        assert_eq!(shop.batch_size(), batch);
+    }
 }
 
 #[tokio::test]
@@ -254,11 +270,18 @@ async fn the_heartbeat_tells_the_stores_time_and_limits() {
     assert!(shop.reading(None).path.ends_with("&limit=10"));
 }
 
+/// What the next write says of the orders.
+fn stated(shop: &StoreApi, page: &OrderPage) -> Value {
+    let batch = StockBatch { orders_read: Some(page.next.clone()), ..batch(&[("A", 1, None)]) };
+    let body: Value = serde_json::from_str(&shop.writing(&batch, &batch.items).body.unwrap()).unwrap();
+    json!([body["orders_through"], body["orders_not_counted"]])
+}
+
 #[tokio::test]
 async fn events_become_orders_as_they_are_now() {
     let store = FakeStore::in_turn([
         says(200, example("/v1/orders", "get")),
-        says(200, r#"{"events":[],"next_cursor":"c-42","has_more":false}"#),
+        says(200, r#"{"events":[],"next_cursor":"c-43","has_more":false}"#),
     ]);
     let shop = shop(&store);
     let page = shop.orders(None).await.unwrap();
@@ -268,27 +291,98 @@ async fn events_become_orders_as_they_are_now() {
     assert!(order.is_void(), "the cancellation is the later event");
     assert_eq!(order.placed_at.to_string(), "2026-11-23T15:31:24Z");
     assert_eq!(order.total.to_string(), "42.90");
-    shop.orders(Some(&page.next)).await.unwrap();
-    assert!(store.asked()[1].path.ends_with("&cursor=c-42"));
+    assert_eq!(page.elsewhere, [OrderId("a0".into())]);
+    let empty = shop.orders(Some(&page.next)).await.unwrap();
+    assert!(store.asked()[1].path.ends_with("&cursor=c-43"));
+    assert_eq!(stated(&shop, &empty), json!([43, null]));
+}
+
+/// The example's events, changed.
+fn events(change: impl FnOnce(&mut Vec<Value>)) -> Answer {
+    let mut page: Value = serde_json::from_str(&example("/v1/orders", "get")).unwrap();
+    change(page["events"].as_array_mut().unwrap());
+    says(200, page.to_string())
 }
 
 #[tokio::test]
-async fn a_gap_in_the_events_stops_the_feed_and_a_bad_order_does_not() {
-    let mut events: Value = serde_json::from_str(&example("/v1/orders", "get")).unwrap();
-    events["events"][1]["order"]["lines"][0]["ordered"] = json!(2.5);
-    let bad = events.to_string();
-    events["events"][1]["seq"] = 43.into();
-    let (gap, mut later) = (events.to_string(), events.clone());
-    later["events"] = json!([events["events"][0]]);
-    later["events"][0]["seq"] = 44.into();
-    let store = FakeStore::in_turn([says(200, bad), says(200, gap), says(200, later.to_string())]);
+async fn a_gap_in_the_events_stops_the_feed() {
+    let store = FakeStore::in_turn([
+        events(|events| events.truncate(1)),
+        events(|events| events[1]["seq"] = 43.into()),
+        events(|events| {
+            events.truncate(1);
+            events[0]["seq"] = 44.into();
+        }),
+    ]);
     let shop = shop(&store);
     let page = shop.orders(None).await.unwrap();
-    assert_eq!((page.orders.len(), page.unreadable[0].0.as_str()), (1, "a1"));
     let error = shop.orders(None).await.unwrap_err();
     assert!(error.what.contains("event 43 follows event 41"), "{error}");
     let error = shop.orders(Some(&page.next)).await.unwrap_err();
-    assert!(error.what.contains("event 44 follows event 42"), "{error}");
+    assert!(error.what.contains("event 44 follows event 41"), "{error}");
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_understood_is_never_said_to_be_counted_in() {
+    let next = |seq: u64, change: fn(&mut Value)| {
+        events(move |events| {
+            events.truncate(1);
+            events[0]["seq"] = seq.into();
+            change(&mut events[0]);
+        })
+    };
+    let store = FakeStore::in_turn([
+        events(|events| {
+            events.truncate(2);
+            events[1]["order"]["lines"][0]["ordered"] = json!(2.5);
+        }),
+        next(43, |event| event["order"]["id"] = "a2".into()),
+        next(44, |event| drop(event.as_object_mut().unwrap().remove("order"))),
+        next(45, |_| {}),
+        next(46, |event| event["order_id"] = "a9".into()),
+        next(47, |event| (event["order_id"], event["kind"]) = ("a9".into(), "moved_away".into())),
+    ]);
+    let shop = shop(&store);
+    let mut page = shop.orders(None).await.unwrap();
+    assert_eq!((page.orders.len(), page.unreadable[0].0.as_str()), (0, "a1"), "not even as it was before");
+    for (seq, unreadable, not_counted) in [
+        (43, 1, json!(["a1"])),
+        (44, 1, json!(["a1"])),
+        (45, 0, json!(null)),
+        (46, 1, json!(["a9"])),
+        (47, 0, json!(null)),
+    ] {
+        page = shop.orders(Some(&page.next)).await.unwrap();
+        assert_eq!((page.unreadable.len(), stated(&shop, &page)), (unreadable, json!([seq, not_counted])), "{seq}");
+    }
+    assert_eq!(page.elsewhere, [OrderId("a9".into())]);
+}
+
+#[tokio::test]
+async fn when_too_many_orders_cannot_be_understood_the_reading_stops() {
+    let many = |most: u64| {
+        let events: Vec<Value> =
+            (1..=most).map(|seq| json!({"seq": seq, "order_id": format!("o{seq}"), "kind": "placed"})).collect();
+        says(200, json!({"events": events, "next_cursor": "c", "has_more": false}).to_string())
+    };
+    let store = FakeStore::in_turn([many(500), many(501)]);
+    let shop = shop(&store);
+    assert_eq!(shop.orders(None).await.unwrap().unreadable.len(), 500);
+    let error = shop.orders(None).await.unwrap_err();
+    assert_eq!(error.class, FailureClass::Bug);
+    assert!(error.what.contains("more than 500 orders"), "{error}");
+}
+
+#[test]
+fn a_place_in_the_feed_that_an_older_agent_noted_is_still_one() {
+    let older = FeedCursor(r#"{"cursor":"c-9","seq":9}"#.into());
+    let position = Position::of(Some(&older));
+    assert_eq!((position.cursor.as_deref(), position.seq), (Some("c-9"), Some(9)));
+    assert_eq!(
+        Position::of(Some(&FeedCursor("2026-11-23 16:31:24/19".into()))),
+        Position::default(),
+        "another store's"
+    );
 }
 
 #[tokio::test]

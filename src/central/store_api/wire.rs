@@ -2,6 +2,8 @@
 //!
 //! Promises: what is sent has every required member and no other; what comes back may have more than we know.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -34,8 +36,9 @@ pub(super) struct Events {
 pub(super) struct Event {
     pub(super) seq: u64,
     pub(super) order_id: String,
-    /// Read later, so that one bad order does not spoil the page.
-    pub(super) order: Value,
+    pub(super) kind: String,
+    /// Read later, so that one bad order does not spoil the page. Absent where another location has it now.
+    pub(super) order: Option<Value>,
 }
 
 /// An order, whole.
@@ -155,7 +158,7 @@ impl From<Line> for OrderLine {
 /// How far an order has come.
 #[derive(Debug, Serialize)]
 pub(super) struct Ack<'a> {
-    pub(super) stage: crate::ports::Stage,
+    pub(super) stage: &'static str,
     pub(super) epos_ref: &'a str,
     pub(super) at: Timestamp,
 }
@@ -167,7 +170,9 @@ pub(super) struct Update<'a> {
     pub(super) snapshot_id: &'a str,
     pub(super) as_of: Timestamp,
     pub(super) items: Vec<Wanted<'a>>,
-    pub(super) orders_included: &'a [OrderId],
+    pub(super) orders_through: u64,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) orders_not_counted: &'a BTreeSet<String>,
 }
 
 /// One quantity to set.
@@ -237,12 +242,26 @@ pub(super) struct Heartbeat<'a> {
     pub(super) agent: &'static str,
     pub(super) version: &'static str,
     pub(super) location: &'a str,
+    #[serde(flatten)]
+    pub(super) pulse: Option<Pulse<'a>>,
+}
+
+/// How we are.
+#[derive(Debug, Serialize)]
+pub(super) struct Pulse<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) last_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) last_snapshot: Option<&'a str>,
+    pub(super) queue_depth: u64,
+    pub(super) clock: Timestamp,
 }
 
 /// So is the store.
 #[derive(Debug, Deserialize)]
 pub(super) struct HeartbeatAnswer {
     pub(super) server_time: Timestamp,
+    pub(super) min_version: Option<String>,
     #[serde(default)]
     pub(super) limits: Limits,
 }

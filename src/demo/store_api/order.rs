@@ -2,6 +2,8 @@
 //!
 //! Promises: every change writes one event with the whole order as it then is, in the same step.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -58,13 +60,23 @@ pub struct StoreOrder {
     pub status: &'static str,
     /// Its lines.
     pub lines: Vec<SoldLine>,
+    /// Does this shop fulfil it?
+    pub is_here: bool,
 }
 
 impl StoreOrder {
     /// Units of a SKU that it still takes from the shop.
     pub fn to_take(&self, sku: &str) -> Quantity {
-        let of = self.lines.iter().filter(|line| line.sku == sku && line.takes_stock);
-        of.map(|line| (line.ordered - line.cancelled - line.returned).or_zero()).sum()
+        self.of(sku).map(|line| (line.ordered - line.cancelled - line.returned).or_zero()).sum()
+    }
+
+    /// Units of a SKU that are still to be shipped.
+    pub fn to_ship(&self, sku: &str) -> Quantity {
+        self.of(sku).map(|line| (line.ordered - line.cancelled - line.shipped - line.refunded).or_zero()).sum()
+    }
+
+    fn of(&self, sku: &str) -> impl Iterator<Item = &SoldLine> {
+        self.lines.iter().filter(move |line| self.is_here && line.takes_stock && line.sku == sku)
     }
 
     /// The order as the feed shows it.
@@ -117,6 +129,10 @@ pub enum Kind {
     Refunded,
     /// Shipped, in part or whole.
     Shipped,
+    /// Another location fulfils it from now on.
+    MovedAway,
+    /// It came from another location.
+    MovedHere,
 }
 
 impl Kind {
@@ -128,6 +144,8 @@ impl Kind {
             Self::Cancelled => "cancelled",
             Self::Refunded => "refunded",
             Self::Shipped => "shipped",
+            Self::MovedAway => "moved_away",
+            Self::MovedHere => "moved_here",
         }
     }
 }
@@ -145,6 +163,8 @@ pub struct Event {
     pub kind: Kind,
     /// The order as it was then.
     pub order: Value,
+    /// What it took from the shop then.
+    pub takes: BTreeMap<String, Quantity>,
 }
 
 /// One acknowledgement.
@@ -187,6 +207,7 @@ impl StoreBooks {
             ready,
             status: if ready { "paid" } else { "awaiting payment" },
             lines: sold,
+            is_here: true,
         };
         for line in &order.lines {
             self.sold.entry(line.sku.clone()).or_default().insert(id.clone());
@@ -306,6 +327,22 @@ impl StoreBooks {
         self.change(id, Kind::Changed, |order| (order.ready, order.status) = (true, "paid"))
     }
 
+    /// Another location fulfils it from now on.
+    ///
+    /// # Errors
+    /// When there is no such order.
+    pub fn move_away(&mut self, id: &str) -> Result<(), Problem> {
+        self.change(id, Kind::MovedAway, |order| order.is_here = false)
+    }
+
+    /// It comes back from another location.
+    ///
+    /// # Errors
+    /// When there is no such order.
+    pub fn move_here(&mut self, id: &str) -> Result<(), Problem> {
+        self.change(id, Kind::MovedHere, |order| order.is_here = true)
+    }
+
     fn change(&mut self, id: &str, kind: Kind, change: impl FnOnce(&mut StoreOrder)) -> Result<(), Problem> {
         let order = self.orders.get_mut(id);
         change(order.ok_or_else(|| Problem::new(404, "unknown_order", "there is no such order"))?);
@@ -317,7 +354,12 @@ impl StoreBooks {
         let seq = u64::try_from(self.events.len()).unwrap_or(u64::MAX).saturating_add(1);
         let Some(order) = self.orders.get_mut(id) else { return };
         order.version += 1;
-        self.events.push(Event { seq, order_id: id.to_owned(), version: order.version, kind, order: order.body() });
+        if !order.is_here && kind != Kind::MovedAway {
+            return;
+        }
+        let takes = order.lines.iter().map(|line| (line.sku.clone(), order.to_take(&line.sku))).collect();
+        let (version, body) = (order.version, order.body());
+        self.events.push(Event { seq, order_id: id.to_owned(), version, kind, order: body, takes });
         for line in &order.lines {
             if let Some(held) = self.stock.get_mut(&line.sku) {
                 held.version += 1;

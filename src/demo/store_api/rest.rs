@@ -1,122 +1,135 @@
 //! The store API over HTTP.
 //!
-//! Promises: what `src/central/store_api/openapi.json` says, member by member, and nothing beside it; a member of a
-//! request that it does not know is refused. The cursor is opaque to the reader and never expires.
+//! Promises: what `src/central/store_api/openapi.json` says, member by member, and nothing beside it; what it does not
+//! know is refused. The cursor is opaque to the reader and never expires.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::response::Response;
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{Ack, Became, MOST_ASKED, MOST_LINES, Problem, Store, StoreBooks, Wanted};
+use super::asked::{self, Members, Update, malformed};
+use super::{Ack, Became, Kind, MOST_LINES, Problem, Store, StoreBooks};
 use crate::demo::http::{Answer, LARGEST_BODY, Request, http_date};
 use crate::domain::Quantity;
 
-/// Events in one page when nobody asks for fewer.
-const PAGE: usize = 100;
-
 /// Why the store keeps no quantity of something.
 const NOT_COUNTED: &str = "nothing is counted here";
+/// How long an idempotency key is remembered: longer than any agent's queue.
+const KEYS_ARE_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 type Outcome = Result<Value, Problem>;
 
-struct Served {
-    store: Store,
-    token: String,
-}
-
-/// Serves `store` to whoever has `token`.
+/// Serves `store` to whoever has `token`, or another one that its books take.
 pub fn router(store: Store, token: &str) -> Router {
-    let served = Arc::new(Served { store, token: token.to_owned() });
-    Router::new().fallback(serve).layer(DefaultBodyLimit::max(LARGEST_BODY)).with_state(served)
+    store.with(|books| books.take_token(token));
+    Router::new().fallback(serve).layer(DefaultBodyLimit::max(LARGEST_BODY)).with_state(Arc::new(store))
 }
 
-async fn serve(
-    State(served): State<Arc<Served>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn serve(State(store): State<Arc<Store>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let request = Request::new(method, &uri, headers, &body);
-    let (answer, now) = served.store.with(|books| (answer(books, &served.token, &request), books.clock.now()));
-    answer.into_response(&http_date(now))
+    let (answered, now) = store.with(|books| (answer(books, &request), books.clock.now()));
+    let further = answered.further;
+    let mut response = answered.answer.into_response(&http_date(now));
+    if let Some((name, value)) = further
+        && let Ok(value) = HeaderValue::from_str(&value)
+    {
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
-pub(super) fn answer(books: &mut StoreBooks, token: &str, request: &Request) -> Answer {
+/// An answer, with the header that goes with it.
+pub(super) struct Answered {
+    pub(super) answer: Answer,
+    pub(super) further: Option<(HeaderName, String)>,
+}
+
+pub(super) fn answer(books: &mut StoreBooks, request: &Request) -> Answered {
     let segments = request.segments();
     if let ["demo", rest @ ..] = segments.as_slice() {
         return finish(by_hand(books, request, rest));
     }
-    if request.bearer() != Some(token) {
+    if let Some(problem) = books.busy() {
+        return finish(Err(problem));
+    }
+    if !request.bearer().is_some_and(|token| books.takes_token(token)) {
         return finish(Err(Problem::new(401, "unauthorised", "the token is missing or not accepted")));
     }
     match (request.method.as_str(), segments.as_slice()) {
         ("GET", ["v1", "orders"]) => finish(events(books, request)),
-        ("POST", ["v1", "orders", id, "ack"]) => once(books, request, |books| acknowledge(books, request, id)),
+        ("POST", ["v1", "orders", id, "ack"]) => once(books, request, |books, body| acknowledge(books, body, id)),
         ("GET", ["v1", "stock"]) => finish(stock(books, request)),
-        ("PUT", ["v1", "stock"]) => finish(put_stock(books, request)),
-        ("POST", ["v1", "heartbeat"]) => finish(heartbeat(books, request)),
-        _ => finish(Err(Problem::new(404, "unknown_route", "there is no such route"))),
+        ("PUT", ["v1", "stock"]) => finish(written(request).and_then(|body| put_stock(books, &body))),
+        ("POST", ["v1", "heartbeat"]) => finish(written(request).and_then(|body| heartbeat(books, &body))),
+        (_, route) => finish(Err(no_such_route(route))),
     }
 }
 
-fn finish(outcome: Outcome) -> Answer {
+fn no_such_route(route: &[&str]) -> Problem {
+    let methods = match route {
+        ["v1", "orders"] => "GET",
+        ["v1", "stock"] => "GET, PUT",
+        ["v1", "orders", _, "ack"] | ["v1", "heartbeat"] => "POST",
+        _ => return Problem::new(404, "unknown_route", "there is no such route"),
+    };
+    let problem = Problem::new(405, "method_not_allowed", "there is no such method here");
+    Problem { further: Some((header::ALLOW, methods.to_owned())), ..problem }
+}
+
+fn finish(outcome: Outcome) -> Answered {
     match outcome {
-        Ok(value) => Answer::ok(&value),
-        Err(Problem { status, code, title, max }) => {
-            let mut body = json!({"type": "about:blank", "title": title, "status": status, "code": code});
+        Ok(value) => Answered { answer: Answer::ok(&value), further: None },
+        Err(Problem { status, code, detail, max, further }) => {
+            let title = code.replace('_', " ");
+            let mut body =
+                json!({"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail});
             if let Some(max) = max {
                 body["max"] = json!(max);
             }
-            Answer { kind: "application/problem+json", ..Answer::json(status, &body) }
+            let who = (status == 401).then(|| (header::WWW_AUTHENTICATE, "Bearer".to_owned()));
+            let answer = Answer { kind: "application/problem+json", ..Answer::json(status, &body) };
+            Answered { answer, further: further.or(who) }
         }
     }
+}
+
+/// The body of a request that has no parameters.
+fn written(request: &Request) -> Outcome {
+    asked::parameters(request, &[], "")?;
+    asked::body(request)
 }
 
 /// Carries out once what comes with the same idempotency key, and answers the same again.
-fn once(books: &mut StoreBooks, request: &Request, carry_out: impl FnOnce(&mut StoreBooks) -> Outcome) -> Answer {
-    let key = request.headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned);
-    let Some(key) = key.filter(|key| !key.is_empty()) else {
-        return finish(Err(Problem::new(400, "malformed", "Idempotency-Key is missing")));
+fn once(
+    books: &mut StoreBooks,
+    request: &Request,
+    carry_out: impl FnOnce(&mut StoreBooks, &Value) -> Outcome,
+) -> Answered {
+    let (key, body) = match asked::idempotency_key(request).and_then(|key| Ok((key, written(request)?))) {
+        Ok(read) => read,
+        Err(problem) => return finish(Err(problem)),
     };
+    let now = books.clock.now();
+    books.keys.retain(|_, (at, _, _)| now.duration_since(*at) <= KEYS_ARE_KEPT);
     let sent = format!("{} {}", request.path.join("/"), String::from_utf8_lossy(&request.body));
-    if let Some((before, status, body)) = books.keys.get(&key) {
-        if *before != sent {
+    match books.keys.get(&key) {
+        Some((_, before, answer)) if *before == sent => return finish(Ok(answer.clone())),
+        Some(_) => {
             return finish(Err(Problem::new(409, "idempotency_key_reused", "this key came with another body before")));
         }
-        return Answer { status: *status, kind: "application/json; charset=utf-8", body: body.clone() };
+        None => {}
     }
-    let answer = finish(carry_out(books));
-    if answer.status == 200 {
-        books.keys.insert(key, (sent, answer.status, answer.body.clone()));
+    let outcome = carry_out(books, &body);
+    if let Ok(answer) = &outcome {
+        books.keys.insert(key, (now, sent, answer.clone()));
     }
-    answer
-}
-
-fn malformed(what: &str) -> Problem {
-    Problem::new(400, "malformed", what)
-}
-
-/// The body, if it has these members only.
-fn sent(request: &Request, known: &[&str]) -> Outcome {
-    let body = request.json().ok_or_else(|| malformed("the body is no JSON"))?;
-    only(&body, known)?;
-    Ok(body)
-}
-
-fn only(object: &Value, known: &[&str]) -> Result<(), Problem> {
-    let members = object.as_object().ok_or_else(|| malformed("an object is needed"))?;
-    match members.keys().find(|name| !known.contains(&name.as_str())) {
-        Some(unknown) => Err(malformed(&format!("{unknown:?} is not in the contract"))),
-        None => Ok(()),
-    }
+    finish(outcome)
 }
 
 fn here(books: &StoreBooks, location: Option<&str>) -> Result<(), Problem> {
@@ -128,50 +141,47 @@ fn here(books: &StoreBooks, location: Option<&str>) -> Result<(), Problem> {
 }
 
 fn events(books: &mut StoreBooks, request: &Request) -> Outcome {
+    asked::parameters(request, &["location", "cursor", "limit"], "")?;
+    let (after, limit) = (asked::cursor(request)?, asked::limit(request)?);
     here(books, request.asked("location"))?;
-    let after = match request.asked("cursor").filter(|cursor| !cursor.is_empty()) {
-        None => 0,
-        Some(cursor) => {
-            let place = cursor.strip_prefix("c-").and_then(|seq| seq.parse::<u64>().ok());
-            place.ok_or_else(|| malformed("this is no cursor of ours"))?
-        }
-    };
-    let limit = request.asked("limit").map_or(Ok(PAGE), str::parse).map_err(|_| malformed("limit is no number"))?;
     let mut left = books.events.iter().filter(|event| event.seq > after);
-    let page: Vec<_> = left.by_ref().take(limit.clamp(1, PAGE)).collect();
+    let page: Vec<_> = left.by_ref().take(limit).collect();
     let next = page.last().map_or(after, |event| event.seq);
     let shown = page.iter().map(|event| {
         let (seq, id, kind, version) = (event.seq, &event.order_id, event.kind.word(), event.version.to_string());
-        json!({"seq": seq, "order_id": id, "version": version, "kind": kind, "order": event.order})
+        let mut body = json!({"seq": seq, "order_id": id, "version": version, "kind": kind});
+        if event.kind != Kind::MovedAway {
+            body["order"] = event.order.clone();
+        }
+        body
     });
     let shown: Vec<Value> = shown.collect();
     Ok(json!({"events": shown, "next_cursor": format!("c-{next}"), "has_more": left.next().is_some()}))
 }
 
-fn acknowledge(books: &mut StoreBooks, request: &Request, id: &str) -> Outcome {
+fn acknowledge(books: &mut StoreBooks, body: &Value, id: &str) -> Outcome {
+    let members = Members::of(body, &["stage", "version", "epos_ref", "at"])?;
+    let stage = members.needed("stage")?;
+    if !["received", "consumed", "rejected", "failed"].contains(&stage) {
+        return Err(malformed(&format!("stage: {stage:?} is none")));
+    }
+    members.moment("at")?.ok_or_else(|| malformed("at is missing"))?;
+    members.text("version")?;
+    let epos_ref = members.text("epos_ref")?.unwrap_or_default().to_owned();
     if !books.orders.contains_key(id) {
         return Err(Problem::new(404, "unknown_order", "there is no such order"));
     }
-    let body = sent(request, &["stage", "version", "epos_ref", "at"])?;
-    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-    let stage = text("stage");
-    if !["received", "consumed", "rejected"].contains(&stage.as_str()) || text("at").parse::<Timestamp>().is_err() {
-        return Err(malformed("stage and at are needed"));
-    }
-    let answer = json!({"order_id": id, "stage": stage});
-    books.acks.push(Ack { order_id: id.to_owned(), stage, epos_ref: text("epos_ref"), at: text("at") });
-    Ok(answer)
+    let at = members.needed("at")?.to_owned();
+    books.acks.push(Ack { order_id: id.to_owned(), stage: stage.to_owned(), epos_ref, at });
+    Ok(json!({"order_id": id, "stage": stage}))
 }
 
 fn stock(books: &mut StoreBooks, request: &Request) -> Outcome {
+    asked::parameters(request, &["location", "sku"], "sku")?;
+    let skus = asked::skus(request)?;
     here(books, request.asked("location"))?;
-    let asked = request.query.iter().filter(|(name, _)| name == "sku").map(|(_, sku)| sku);
-    let items: Vec<Value> = asked.map(|sku| held(books, sku)).collect();
-    match items.len() {
-        0 => Err(malformed("sku is missing")),
-        1..=MOST_ASKED => Ok(json!({"items": items})),
-        _ => Err(Problem::too_many(MOST_ASKED)),
-    }
+    let items: Vec<Value> = skus.into_iter().map(|sku| held(books, sku)).collect();
+    Ok(json!({"items": items}))
 }
 
 fn held(books: &StoreBooks, sku: &str) -> Value {
@@ -190,37 +200,13 @@ fn held(books: &StoreBooks, sku: &str) -> Value {
     }
 }
 
-fn put_stock(books: &mut StoreBooks, request: &Request) -> Outcome {
-    let body = sent(request, &["location", "snapshot_id", "as_of", "items", "orders_included"])?;
-    here(books, body["location"].as_str())?;
-    let as_of = body["as_of"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
-    let as_of = as_of.ok_or_else(|| malformed("as_of is missing"))?;
-    if body["snapshot_id"].as_str().is_none() {
-        return Err(malformed("snapshot_id is missing"));
-    }
-    let items = body["items"].as_array().ok_or_else(|| malformed("items is missing"))?;
-    if items.len() > MOST_LINES {
-        return Err(Problem::too_many(MOST_LINES));
-    }
-    let included = body["orders_included"].as_array().ok_or_else(|| malformed("orders_included is missing"))?;
-    let included: BTreeSet<String> = included.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    let wanted = items.iter().map(wanted).collect::<Result<Vec<_>, _>>()?;
-    if wanted.is_empty() {
-        return Err(malformed("items is empty"));
-    }
-    let became = books.put_stock(as_of, &wanted, included);
+fn put_stock(books: &mut StoreBooks, body: &Value) -> Outcome {
+    let update = Update::of(body)?;
+    here(books, Some(update.location))?;
+    let counted = super::Counted { through: update.through, but: update.not_counted.into_iter().collect() };
+    let became = books.put_stock(update.as_of, &update.items, &counted)?;
     let results: Vec<Value> = became.into_iter().map(|(sku, became)| result(books, &sku, became)).collect();
     Ok(json!({"results": results}))
-}
-
-fn wanted(item: &Value) -> Result<Wanted, Problem> {
-    only(item, &["sku", "available", "if_version"])?;
-    let text =
-        |name: &str| item.get(name).map(|it| it.as_str().ok_or_else(|| malformed(&format!("{name} is no text"))));
-    let needed = |name: &str| text(name).unwrap_or_else(|| Err(malformed(&format!("{name} is missing"))));
-    let available = Quantity::parse(needed("available")?).map_err(|why| malformed(&format!("available: {why}")))?;
-    let if_version = text("if_version").transpose()?.map(str::to_owned);
-    Ok(Wanted { sku: needed("sku")?.to_owned(), available, if_version })
 }
 
 fn result(books: &StoreBooks, sku: &str, became: Became) -> Value {
@@ -236,16 +222,21 @@ fn result(books: &StoreBooks, sku: &str, became: Became) -> Value {
     body
 }
 
-fn heartbeat(books: &mut StoreBooks, request: &Request) -> Outcome {
+fn heartbeat(books: &mut StoreBooks, body: &Value) -> Outcome {
     let known = ["agent", "version", "location", "last_cursor", "last_snapshot", "queue_depth", "clock"];
-    let body = sent(request, &known)?;
-    here(books, body["location"].as_str())?;
-    if !body["agent"].is_string() || !body["version"].is_string() {
-        return Err(malformed("agent and version are needed"));
+    let members = Members::of(body, &known)?;
+    for name in ["agent", "version"] {
+        members.needed(name)?;
     }
-    books.heartbeats += 1;
-    let limits = json!({"batch": MOST_LINES, "page": PAGE});
-    Ok(json!({"server_time": books.clock.now().to_string(), "min_version": "0.1.0", "limits": limits}))
+    for name in ["last_cursor", "last_snapshot"] {
+        members.text(name)?;
+    }
+    members.whole("queue_depth")?;
+    members.moment("clock")?;
+    here(books, Some(members.needed("location")?))?;
+    books.heartbeats.push(body.clone());
+    let limits = json!({"batch": books.most_lines.min(MOST_LINES), "page": asked::PAGE});
+    Ok(json!({"server_time": books.clock.now().to_string(), "min_version": books.least_version, "limits": limits}))
 }
 
 fn by_hand(books: &mut StoreBooks, request: &Request, route: &[&str]) -> Outcome {
@@ -269,6 +260,7 @@ fn by_hand(books: &mut StoreBooks, request: &Request, route: &[&str]) -> Outcome
         }
         ("POST", ["orders", id, "ship"]) => books.ship(id).map(|()| json!({"shipped": true})),
         ("POST", ["orders", id, "cancel"]) => books.cancel(id).map(|()| json!({"cancelled": true})),
+        ("POST", ["orders", id, "move"]) => books.move_away(id).map(|()| json!({"moved": true})),
         ("GET", ["stock"]) => Ok(books.stock.keys().map(|sku| held(books, sku)).collect()),
         _ => Err(Problem::new(404, "unknown_route", "there is no such route")),
     }

@@ -296,10 +296,6 @@ impl Delivery {
 }
 
 fn request(items: &[Item], counting: &Counting) -> StockBatch {
-    let mut orders: Vec<_> =
-        items.iter().flat_map(|item| item.facts.claims.iter().map(|claim| claim.order.clone())).collect();
-    orders.sort();
-    orders.dedup();
     let item = |item: &Item| StockItem {
         sku: item.due.sku.clone(),
         quantity: item.target.write,
@@ -311,7 +307,7 @@ fn request(items: &[Item], counting: &Counting) -> StockBatch {
         // As it was when the quantities were computed: a younger export may have been admitted since.
         snapshot: counting.newest.to_string(),
         as_of: counting.made_at,
-        orders_included: orders,
+        orders_read: counting.orders_read.clone(),
     }
 }
 
