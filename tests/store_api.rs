@@ -2,6 +2,7 @@
 //! request that the agent sends there and every answer that the simulated store gives.
 
 #![allow(clippy::disallowed_methods, reason = "a test may unplug a folder")]
+#![allow(clippy::print_stdout, reason = "what the mock took is counted and said")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop, loudly")]
 
 mod contract;
