@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use shop::TestShop;
 use tillbridge::demo::faults::{Count, Fault};
-use tillbridge::demo::store_api::{Store, Wanted};
+use tillbridge::demo::store_api::{Counted, Store, Wanted};
 use tillbridge::domain::{OrderState, Quantity};
 use tillbridge::ledger::exports::ExportState;
 use tillbridge::tasks::Reconciler;
@@ -38,7 +38,7 @@ async fn large_shop() -> TestShop {
         for item in 0..ITEMS {
             let (sku, available) = (sku(item), ON_HAND.into());
             books.add_article(&sku, "Article", 995, true);
-            books.put_stock(now, &[Wanted { sku, available, if_version: None }], BTreeSet::new());
+            books.put_stock(now, &[Wanted { sku, available, if_version: None }], &Counted::default()).unwrap();
         }
     });
     for item in 0..ITEMS {

@@ -196,26 +196,6 @@ impl Ledger {
         })
     }
 
-    /// How much waits.
-    ///
-    /// # Errors
-    /// A failure of SQLite.
-    pub fn outbox_depth(&self) -> Result<Depth> {
-        self.read("measure the outbox", |tx| {
-            let one = |table: &str| {
-                tx.query_row(&format!("SELECT count(*), min(due_since) FROM {table}"), [], |row| {
-                    Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))
-                })
-                .doing("measure the outbox")
-            };
-            let ((stock, old_stock), (acknowledgements, old_news)) =
-                (one("outbox_stock")?, one("outbox_acknowledgement")?);
-            let oldest = [old_stock, old_news].into_iter().flatten().min().map(at_column);
-            let (stock, acknowledgements) = (stock.unsigned_abs(), acknowledgements.unsigned_abs());
-            Ok(Depth { stock, acknowledgements, dead: outbox_trouble::dead_in(tx)?, oldest })
-        })
-    }
-
     /// When the next row becomes ready; `now` when one is. `None` when there is nothing in the outbox.
     ///
     /// # Errors

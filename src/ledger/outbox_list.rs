@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use rusqlite::Row;
 use serde::Serialize;
 
-use super::outbox_trouble::Meant;
+use super::outbox::Depth;
+use super::outbox_trouble::{Meant, dead_in};
 use super::{Doing, Ledger, Result, at_column};
 use crate::domain::{OrderId, Sku};
 
@@ -60,6 +61,26 @@ const WAITING: &str = "SELECT kind, shown, ready_at, leased, due_since, tries, l
     ) ORDER BY tries DESC, due_since, shown LIMIT ?1";
 
 impl Ledger {
+    /// How much waits.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn outbox_depth(&self) -> Result<Depth> {
+        self.read("measure the outbox", |tx| {
+            let one = |table: &str| {
+                tx.query_row(&format!("SELECT count(*), min(due_since) FROM {table}"), [], |row| {
+                    Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))
+                })
+                .doing("measure the outbox")
+            };
+            let ((stock, old_stock), (acknowledgements, old_news)) =
+                (one("outbox_stock")?, one("outbox_acknowledgement")?);
+            let oldest = [old_stock, old_news].into_iter().flatten().min().map(at_column);
+            let (stock, acknowledgements) = (stock.unsigned_abs(), acknowledgements.unsigned_abs());
+            Ok(Depth { stock, acknowledgements, dead: dead_in(tx)?, oldest })
+        })
+    }
+
     /// The outbox: what was given up first, then what waits, the most troubled first.
     ///
     /// # Errors
