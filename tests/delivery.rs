@@ -91,16 +91,16 @@ async fn order_before_request(mode: Option<Mode>, nth: u32) -> (Vec<String>, boo
         }
     });
     shop.deliver().await;
+    let lasting = shop.conditions();
+    assert!(
+        !lasting.contains(&"drift".to_owned()),
+        "an order is nobody else's write, before request {nth}: {lasting:?}"
+    );
     shop.pass_time(1);
     shop.deliver().await;
     let was_placed = *is_placed.lock().unwrap();
     let truth = if was_placed { 3.into() } else { 8.into() };
     assert_eq!((shop.sellable("1001"), shop.due()), (truth, 0), "{mode:?}, order before request {nth}");
-    assert!(
-        !shop.conditions().contains(&"drift".to_owned()),
-        "an order is nobody else's write: {:?}",
-        shop.conditions()
-    );
     let oversold = oversold.lock().unwrap().clone();
     (oversold, was_placed)
 }
@@ -209,6 +209,44 @@ async fn an_item_that_cannot_even_be_asked_about_holds_up_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_a_store_of_our_own_contract_calls_malformed_holds_up_nothing() {
+    let mut shop = TestShop::open_on_store_api(|router, _| router).await;
+    shop.go_into_business().await;
+    shop.server.faults.set_for_content("PUT /v1/stock", "\"1003\"", Fault::Malformed, Count::UntilCleared);
+    let before = ["1001", "1002", "1003", "1004"].map(|sku| shop.till.units(sku));
+    for sku in ["1001", "1002", "1003", "1004"] {
+        shop.till.sell(sku, Quantity::ONE);
+    }
+    shop.pass_time(120);
+    shop.export_and_look("sold.csv");
+    shop.deliver().await;
+    for (at, (sku, sold)) in [("1001", 1), ("1002", 1), ("1003", 0), ("1004", 1)].into_iter().enumerate() {
+        assert_eq!(shop.sellable(sku), before[at] - sold.into(), "{sku}");
+    }
+    assert_eq!(shop.due(), 1);
+    let waits = &shop.ledger().outbox_rows(false, 9, shop.clock_now()).unwrap()[0];
+    assert_eq!((waits.shown.as_str(), waits.state, waits.tries), ("1003", "paused", 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notes_go_on_while_the_store_takes_no_stock() {
+    let mut shop = TestShop::in_business(Mode::Msi).await;
+    shop.place("1004", 1);
+    shop.pull().await;
+    shop.write_orders();
+    shop.till_takes_all();
+    for sku in ["1001", "1002", "1003"] {
+        shop.till.sell(sku, Quantity::ONE);
+    }
+    shop.pass_time(120);
+    shop.export_and_look("sold.csv");
+    shop.server.faults.set_for(SOURCE_ITEMS, Fault::ServerError, Count::UntilCleared);
+    shop.deliver().await;
+    assert!(shop.due() >= 3);
+    assert_eq!(shop.states(), [OrderState::Acknowledged]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_takes_no_stock_at_all_blames_no_item() {
     let skus = names(60);
     let mut shop = with_items(Mode::Msi, &skus).await;
@@ -313,6 +351,11 @@ async fn what_a_person_dropped_is_left_as_it_is_until_the_next_count() {
     shop.server.faults.set_for_content(SOURCE_ITEMS, "ITEM-000", Fault::ServerError, Count::UntilCleared);
     sell_one_of_each(&mut shop, &skus, "sold.csv");
     shop.deliver().await;
+    for _ in 0..4 * MOST_TRIES {
+        shop.pass_time(400);
+        shop.deliver().await;
+    }
+    assert!(shop.conditions().contains(&"dead_letters".to_owned()), "{:?}", shop.conditions());
     let meant = shop.ledger().outbox_meant("ITEM-000").unwrap();
     assert_eq!(shop.ledger().drop_from_outbox(&meant[0], "sold by phone", "ann", shop.clock_now()).unwrap(), 1);
     shop.server.faults.clear();
@@ -320,6 +363,7 @@ async fn what_a_person_dropped_is_left_as_it_is_until_the_next_count() {
         shop.pass_time(86_400);
         shop.deliver().await;
     }
+    assert_eq!(shop.conditions(), Vec::<String>::new());
     assert_eq!((shop.due(), shop.sellable("ITEM-000")), (0, 5.into()));
     sell_one_of_each(&mut shop, &skus, "more.csv");
     shop.deliver().await;

@@ -2,6 +2,7 @@
 //! over many exports; then the line is back, and shoppers go on buying while the shop catches up.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop, loudly")]
+#![allow(clippy::print_stdout, reason = "the figures are part of what this test shows: run it with --nocapture")]
 
 mod shop;
 

@@ -182,6 +182,8 @@ impl Client {
     /// The failure, with what went over the line.
     fn kept(&self, mut error: StoreError, call: &Call, reply: Option<&Reply>) -> StoreError {
         let (status, body) = reply.map_or((None, [].as_slice()), |reply| (Some(reply.status), &reply.body));
+        // A store may repeat what we sent.
+        error.what = self.masks.without_secrets(&error.what);
         error.exchange.get_or_insert_with(|| Box::new(self.masks.seen(call, status, body)));
         error
     }

@@ -128,3 +128,20 @@ async fn large_bodies_are_compressed_when_the_settings_say_so_and_plain_again_wh
     let encodings: Vec<_> = seen.lock().unwrap().iter().map(|(encoding, _)| encoding.clone()).collect();
     assert_eq!(encodings, [Some("gzip".to_owned()), None, None], "refused once, then plain for good");
 }
+
+#[tokio::test]
+async fn a_store_that_repeats_the_token_gets_it_into_no_message_and_no_record() {
+    let router = Router::new().fallback(|headers: HeaderMap| async move {
+        let sent = headers.get(header::AUTHORIZATION).unwrap().to_str().unwrap().to_owned();
+        (StatusCode::BAD_REQUEST, Json(serde_json::json!({ "message": format!("no idea what {sent} means") })))
+    });
+    let server = StoreServer::start(router, "t").unwrap();
+    let (client, _ca) = client(&server, |_| {});
+    let call = Call::write(Method::POST, "writing stock", "/x?token=s3cret-token", "\"s3cret-token\"".into());
+    let error = client.ask::<u8>(&call).await.unwrap_err();
+    assert!(error.what.contains("no idea what Bearer *** means"), "{error}");
+    let kept = error.exchange.unwrap();
+    assert_eq!((kept.request.as_str(), kept.sent.as_str()), ("POST /x?token=***", "\"***\""));
+    assert!(kept.answered.contains("Bearer ***"), "{kept:?}");
+    assert!(!format!("{kept:?}").contains("s3cret"), "{kept:?}");
+}

@@ -78,11 +78,13 @@ impl Masks {
         }
     }
 
+    /// The text without the secrets in it.
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, CUT_OUT))
+    }
+
     fn masked(&self, text: &str) -> String {
-        let mut text = without_persons(text);
-        for secret in &self.0 {
-            text = text.replace(secret, CUT_OUT);
-        }
+        let text = self.without_secrets(&without_persons(text));
         match text.char_indices().find(|(at, c)| at + c.len_utf8() > MOST_KEPT) {
             Some((end, _)) => format!("{}… ({} bytes in all)", &text[..end], text.len()),
             None => text,

@@ -118,8 +118,8 @@ impl Delivery {
 
     async fn deliver(&self, state: &mut State, figures: &mut Figures) -> Result<(), Stopped> {
         let delivered = self.deliver_stock(state, figures).await;
-        let line_is_down =
-            matches!(&delivered, Err(Stopped::Store(_, error)) if error.class == FailureClass::Transient);
+        let line_is_down = matches!(&delivered,
+            Err(Stopped::Store(Work::Read, error) | Stopped::Items(_, error)) if error.class == FailureClass::Transient);
         // Notes of orders come after stock and never hinder it.
         if !line_is_down && self.shop.stock_spreads().is_none() {
             self.acknowledge(figures).await?;
