@@ -13,6 +13,7 @@ pub mod settings;
 mod store_api;
 #[cfg(test)]
 mod testing;
+mod woocommerce;
 
 use std::sync::Arc;
 
@@ -21,7 +22,9 @@ use self::client::Client;
 use crate::ports::CentralStore;
 
 pub use secret::Secret;
-pub use settings::{MagentoSettings, Mode, SettingsError, StoreApiSettings, StoreKind, StoreSettings};
+pub use settings::{
+    MagentoSettings, Mode, SettingsError, StoreApiSettings, StoreKind, StoreSettings, WooCommerceSettings,
+};
 
 /// The contract of our own store API, OpenAPI 3.1, for whoever builds the other side of it.
 pub const STORE_API_CONTRACT: &str = include_str!("central/store_api/openapi.json");
@@ -40,6 +43,12 @@ pub fn connect(settings: &StoreSettings) -> Result<Arc<dyn CentralStore>, Settin
         StoreKind::StoreApi => {
             let token = Authorization::bearer(&settings.read_token()?)?;
             Arc::new(store_api::StoreApi::new(Client::new(settings, token, store_api::explain)?, settings))
+        }
+        StoreKind::WooCommerce => {
+            let own = settings.woocommerce.clone().unwrap_or_default();
+            let (key, secret) = own.read_key()?;
+            let client = Client::new(settings, woocommerce::sign_in(&key, &secret)?, woocommerce::explain)?;
+            Arc::new(woocommerce::WooCommerce::new(client, settings, own))
         }
     })
 }

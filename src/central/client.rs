@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Url};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -23,6 +23,8 @@ use crate::ports::StoreError;
 pub(crate) const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 /// Idle connections are closed after this long; shops' routers forget them sooner or later.
 const IDLE_CONNECTION: std::time::Duration = std::time::Duration::from_secs(60);
+/// Where WordPress tells how many rows there are on all pages.
+const TOTAL: HeaderName = HeaderName::from_static("x-wp-total");
 /// How we introduce ourselves.
 const USER_AGENT: &str = concat!("Tillbridge/", env!("CARGO_PKG_VERSION"));
 
@@ -91,6 +93,8 @@ pub(crate) struct Reply {
     pub(crate) retry_after: Option<SignedDuration>,
     /// Where it sends us.
     pub(crate) location: Option<String>,
+    /// Rows in all, on all pages, where the store tells it in a header (WordPress: `X-WP-Total`).
+    pub(crate) total: Option<u64>,
     /// What it says.
     pub(crate) body: Vec<u8>,
 }
@@ -164,7 +168,8 @@ impl Client {
         let date = text(headers, &DATE).and_then(|date| http_date(&date));
         let retry_after = text(headers, &RETRY_AFTER).and_then(|wait| pause_asked_for(&wait, date));
         let location = text(headers, &LOCATION);
-        Ok(Reply { status: response.status().as_u16(), date, retry_after, location, body })
+        let total = text(headers, &TOTAL).and_then(|total| total.trim().parse().ok());
+        Ok(Reply { status: response.status().as_u16(), date, retry_after, location, total, body })
     }
 
     /// Sends one request and reads the answer as JSON.

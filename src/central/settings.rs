@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 
 mod magento;
 mod store_api;
+mod woocommerce;
 
 pub use magento::*;
 pub use store_api::*;
+pub use woocommerce::*;
 
 use super::Secret;
 use crate::units::Span;
@@ -38,6 +40,9 @@ pub enum StoreKind {
     Magento,
     /// Our own contract, for custom sites ([`super::STORE_API_CONTRACT`]).
     StoreApi,
+    /// WooCommerce, over its REST API v3.
+    #[serde(rename = "woocommerce")]
+    WooCommerce,
 }
 
 /// The web store: where it is, how to sign in, and how much to ask of it at once.
@@ -82,6 +87,9 @@ pub struct StoreSettings {
     /// What only our own store API has.
     #[serde(default)]
     pub store_api: Option<StoreApiSettings>,
+    /// What only a WooCommerce store has, its key among it.
+    #[serde(default)]
+    pub woocommerce: Option<WooCommerceSettings>,
 }
 
 fn connect_timeout() -> Span {
@@ -155,6 +163,7 @@ impl StoreSettings {
             page: PAGE,
             magento: None,
             store_api: None,
+            woocommerce: None,
         }
     }
 
@@ -164,25 +173,45 @@ impl StoreSettings {
     /// The first key that does not, and what to write instead.
     pub fn validate(&self) -> Result<(), SettingsError> {
         self.validate_url()?;
-        let tokens = [self.token.is_some(), self.token_env.is_some(), self.token_file.is_some()];
-        match tokens.into_iter().filter(|given| *given).count() {
-            1 => {}
-            0 => return Err(senseless("token", "is missing; give one of `token_env`, `token_file` or `token`")),
-            _ => return Err(senseless("token", "give only one of `token_env`, `token_file` and `token`")),
-        }
+        self.validate_tokens()?;
         within("batch", self.batch, LARGEST_BATCH)?;
         within("page", self.page, LARGEST_PAGE)?;
         positive("connect_timeout", self.connect_timeout)?;
         positive("timeout", self.timeout)?;
+        self.refuse_other_makes()?;
         match self.kind {
-            StoreKind::Magento if self.store_api.is_some() => {
-                Err(senseless("store_api", "belongs to `kind = \"store_api\"`; this store is \"magento\""))
-            }
-            StoreKind::StoreApi if self.magento.is_some() => {
-                Err(senseless("magento", "belongs to `kind = \"magento\"`; this store is \"store_api\""))
-            }
             StoreKind::Magento => self.magento.as_ref().map_or(Ok(()), MagentoSettings::validate),
             StoreKind::StoreApi => self.store_api.as_ref().map_or(Ok(()), StoreApiSettings::validate),
+            StoreKind::WooCommerce => woocommerce::validate_store(self),
+        }
+    }
+
+    fn validate_tokens(&self) -> Result<(), SettingsError> {
+        let tokens = [self.token.is_some(), self.token_env.is_some(), self.token_file.is_some()];
+        let given = tokens.into_iter().filter(|given| *given).count();
+        match (self.kind, given) {
+            (StoreKind::WooCommerce, 0) | (StoreKind::Magento | StoreKind::StoreApi, 1) => Ok(()),
+            (StoreKind::WooCommerce, _) => {
+                Err(senseless("token", "is not used by WooCommerce; the key belongs in [store.woocommerce]"))
+            }
+            (_, 0) => Err(senseless("token", "is missing; give one of `token_env`, `token_file` or `token`")),
+            (_, _) => Err(senseless("token", "give only one of `token_env`, `token_file` and `token`")),
+        }
+    }
+
+    /// Settings of another make than `kind` are a mistake that would otherwise go unnoticed.
+    fn refuse_other_makes(&self) -> Result<(), SettingsError> {
+        let makes = [
+            (StoreKind::Magento, "magento", self.magento.is_some()),
+            (StoreKind::StoreApi, "store_api", self.store_api.is_some()),
+            (StoreKind::WooCommerce, "woocommerce", self.woocommerce.is_some()),
+        ];
+        let ours = makes.iter().find(|(kind, ..)| *kind == self.kind).map_or("", |(_, word, _)| word);
+        match makes.iter().find(|(kind, _, given)| *given && *kind != self.kind) {
+            Some((_, word, _)) => {
+                Err(senseless(word, format!("belongs to `kind = \"{word}\"`; this store is \"{ours}\"")))
+            }
+            None => Ok(()),
         }
     }
 
@@ -206,6 +235,9 @@ impl StoreSettings {
             && (path.ends_with("/rest") || path.contains("/rest/") || path.ends_with("/V1"))
         {
             return Err(senseless("url", "is the shop's address only; /rest/V1 is added by the agent"));
+        }
+        if self.kind == StoreKind::WooCommerce && path.contains("/wp-json") {
+            return Err(senseless("url", "is the shop's address only; /wp-json/wc/v3 is added by the agent"));
         }
         Ok(())
     }

@@ -73,3 +73,72 @@ fn every_complaint_names_the_key() {
     assert!(read(&format!("{LEAST}tiemout = \"5s\"")).unwrap_err().contains("tiemout"));
     assert!(read(&format!("{LEAST}[magento]\nsources = \"a\"")).unwrap_err().contains("sources"));
 }
+
+const WOO: &str = "kind = \"woocommerce\"\nurl = \"https://shop.example\"\n[woocommerce]\nconsumer_key = \"ck_a\"\n";
+
+#[test]
+fn a_woocommerce_store_needs_its_key_and_secret() {
+    let settings = read(&format!("{WOO}consumer_secret = \"cs_abc\"")).unwrap();
+    settings.validate().unwrap();
+    assert_eq!(settings.kind, StoreKind::WooCommerce);
+    let own = settings.woocommerce.clone().unwrap();
+    let (key, secret) = own.read_key().unwrap();
+    assert_eq!((key.reveal(), secret.reveal()), ("ck_a", "cs_abc"));
+    for shown in [format!("{settings:?}"), serde_json::to_string(&settings).unwrap()] {
+        assert!(!shown.contains("cs_abc") && !shown.contains("ck_a"), "{shown}");
+    }
+    let full = format!(
+        "{WOO}consumer_secret_file = \"/x\"\nexport_statuses = [\"processing\", \"packing\"]\noffline_payments = []\n\
+         overlap = \"20 min\"\nacknowledge = false\nstatus_consumed = \"at-till\"\nstatus_rejected = \"till-refused\"\n"
+    );
+    read(&full).unwrap().validate().unwrap();
+}
+
+#[test]
+fn a_consumer_secret_file_may_end_with_a_newline_and_must_hold_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    let own = WooCommerceSettings {
+        consumer_key: Some(Secret::new("ck_a")),
+        consumer_secret_file: Some(path.clone()),
+        ..WooCommerceSettings::default()
+    };
+    let why = own.read_key().unwrap_err().to_string();
+    assert!(why.starts_with("store.woocommerce.consumer_secret_file: the token cannot be read"), "{why}");
+    std::fs::write(&path, "cs_1\r\n").unwrap();
+    assert_eq!(own.read_key().unwrap().1.reveal(), "cs_1");
+    std::fs::write(&path, "ck_1\n").unwrap();
+    assert!(own.read_key().unwrap_err().to_string().contains("must begin with cs_"));
+}
+
+#[test]
+fn every_complaint_about_a_woocommerce_store_names_the_key() {
+    let least = format!("{WOO}consumer_secret = \"cs_abc\"\n");
+    for (text, key) in [
+        ("kind = \"woocommerce\"\nurl = \"https://shop.example\"".to_owned(), "store.woocommerce: is missing"),
+        (least.replace("https", "http"), "store.url: must begin with https://"),
+        (
+            least.replace("shop.example", "shop.example/wp-json/wc/v3"),
+            "store.url: is the shop's address only; /wp-json",
+        ),
+        (least.replace("[woo", "token = \"t\"\n[woo"), "store.token: is not used by WooCommerce"),
+        (least.replace("[woo", "page = 101\n[woo"), "store.page: is 101; write a number from 1 to 100"),
+        (least.replace("[woo", "batch = 101\n[woo"), "store.batch: is 101"),
+        (
+            least.replace("[woo", "[magento]\n[woo"),
+            "store.magento: belongs to `kind = \"magento\"`; this store is \"woocommerce\"",
+        ),
+        (WOO.to_owned(), "store.woocommerce.consumer_secret: is missing"),
+        (format!("{least}consumer_secret_env = \"X\""), "store.woocommerce.consumer_secret: give only one"),
+        (least.replace("ck_a", "cs_a"), "store.woocommerce.consumer_key: must begin with ck_"),
+        (format!("{least}export_statuses = []"), "store.woocommerce.export_statuses: is empty"),
+        (
+            format!("{least}status_consumed = \"wc-at-till\""),
+            "store.woocommerce.status_consumed: \"wc-at-till\" is no order",
+        ),
+    ] {
+        let said = complaint(&text);
+        assert!(said.starts_with(key), "{said} for {text}");
+        assert!(!said.contains("cs_abc"), "{said}");
+    }
+}
