@@ -3,7 +3,8 @@
 //! Promises: a quantity is stored as said or less, or refused with the reason; one bad item does not hinder the others of
 //! its batch (the store answers item by item inside an overall success: woocommerce#22848, #12840). Only the quantity is
 //! sent: `stock_status` follows it by itself while the product manages stock, and what staff chose stays as it is.
-//! Does not promise that nobody else writes: there is no compare-and-set (woocommerce#7673, #21808).
+//! Does not promise that nobody else writes: there is no compare-and-set (woocommerce#7673, #21808). Nor that a product
+//! does not get another SKU in the moment between being looked up and being written to: there is no guard for that either.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
