@@ -166,7 +166,7 @@ fn line(row: &Row, order: &Order, counts: Counts) -> Result<OrderLine, String> {
     let price = Price::of(row, order);
     Ok(OrderLine {
         id: row.id.to_string(),
-        sku: sku(row)?,
+        sku: sku(row, counts)?,
         name: row.name.clone().unwrap_or_default(),
         ordered,
         cancelled,
@@ -189,13 +189,18 @@ fn returned(row: &Row, order: &Order, ordered: Quantity) -> Result<Quantity, Str
 }
 
 /// The SKU is read from the product at the moment of asking. A product without one is named by its number, which no till
-/// knows: the till refuses it, and the other lines still count.
-fn sku(row: &Row) -> Result<Sku, String> {
-    let gone = || format!("{}: its product was deleted in the web store, so that its SKU is not known", shown(row));
-    let text = match row.sku.as_ref().ok_or_else(gone)?.0.as_str() {
-        "" if row.variation_id > 0 => format!("no-sku:{}", row.variation_id),
-        "" => format!("no-sku:{}", row.product_id),
-        given => given.to_owned(),
+/// knows: the till refuses it, and the other lines still count. Where the product itself is gone, the order is unreadable
+/// and what was known of it stays; one that is cancelled counts nothing, whatever its lines are called.
+fn sku(row: &Row, counts: Counts) -> Result<Sku, String> {
+    let number = if row.variation_id > 0 { row.variation_id } else { row.product_id };
+    let text = match row.sku.as_ref().map(|sku| sku.0.as_str()) {
+        Some("") => format!("no-sku:{number}"),
+        Some(given) => given.to_owned(),
+        None if matches!(counts, Counts::Nothing { .. }) => format!("no-sku:{number}"),
+        None => {
+            let why = "its product was deleted in the web store, so that its SKU is not known";
+            return Err(format!("{}: {why}", shown(row)));
+        }
     };
     Sku::new(&text).map_err(|why| format!("{}: {why}", shown(row)))
 }
