@@ -7,8 +7,11 @@
 mod authorize;
 mod client;
 mod failure;
+pub mod kept;
 mod magento;
-mod secret;
+mod oauth;
+mod rights;
+pub mod secret;
 pub mod settings;
 mod store_api;
 #[cfg(test)]
@@ -21,9 +24,10 @@ use self::authorize::Authorization;
 use self::client::Client;
 use crate::ports::CentralStore;
 
-pub use secret::Secret;
+pub use secret::{Secret, SecretFrom};
 pub use settings::{
-    MagentoSettings, Mode, SettingsError, StoreApiSettings, StoreKind, StoreSettings, WooCommerceSettings,
+    MagentoSettings, Mode, OAuthSettings, RoutingRule, RoutingSettings, SettingsError, StoreApiSettings, StoreKind,
+    StoreSettings, Whose, WooCommerceSettings,
 };
 
 /// The contract of our own store API, OpenAPI 3.1, for whoever builds the other side of it.
@@ -37,8 +41,11 @@ pub fn connect(settings: &StoreSettings) -> Result<Arc<dyn CentralStore>, Settin
     settings.validate()?;
     Ok(match settings.kind {
         StoreKind::Magento => {
-            let token = Authorization::bearer(&settings.read_token()?)?;
-            Arc::new(magento::Magento::new(Client::new(settings, token, magento::explain)?, settings))
+            let client = match settings.oauth() {
+                Some(oauth) => Client::new(settings, Authorization::oauth(oauth)?, magento::explain_signed)?,
+                None => Client::new(settings, Authorization::bearer(&settings.read_token()?)?, magento::explain)?,
+            };
+            Arc::new(magento::Magento::new(client, settings))
         }
         StoreKind::StoreApi => {
             let token = Authorization::bearer(&settings.read_token()?)?;
@@ -62,14 +69,14 @@ mod tests {
         for kind in [StoreKind::Magento, StoreKind::StoreApi] {
             let plain = StoreSettings::new(kind, "http://127.0.0.1:1");
             let settings = StoreSettings {
-                token: Some(Secret::new("t")),
+                token: Some(Secret::new("t").into()),
                 batch: 7,
                 ..StoreSettings::new(kind, "https://127.0.0.1:1/shop/")
             };
             assert_eq!(connect(&settings).unwrap().batch_size(), 7);
             let Err(why) = connect(&plain) else { panic!("plain http") };
             assert!(why.to_string().starts_with("store.url: must begin with https://"), "{why}");
-            let broken = StoreSettings { token: Some(Secret::new("a\nb")), ..settings };
+            let broken = StoreSettings { token: Some(Secret::new("a\nb").into()), ..settings };
             let Err(why) = connect(&broken) else { panic!("a line break in the token") };
             assert!(why.to_string().starts_with("store.token: "), "{why}");
         }

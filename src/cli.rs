@@ -32,6 +32,7 @@ mod profile_samples;
 mod profile_test;
 mod profile_toml;
 mod run;
+mod secret;
 mod status;
 mod stock;
 mod stock_preview;
@@ -115,6 +116,9 @@ enum Command {
     /// Make the agent act now, pause it, resume it
     #[command(subcommand)]
     Sync(sync::Command),
+    /// Keep the secrets that the configuration names, outside of it
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -219,6 +223,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> CliResult {
         Command::Stock(command) => stock::stock(&load()?, command, out),
         Command::Profile(command) => profile::profile(&command, out),
         Command::Sync(command) => sync::sync(&load()?, &command, out),
+        Command::Secret(command) => secret::secret(&load()?, &command, out),
         Command::Config(ConfigCommand::Example { orders }) => {
             out.write_all(orders.unwrap_or(crate::config::EXAMPLE).as_bytes())?;
             Ok(Exit::Done)

@@ -254,9 +254,11 @@ impl Config {
             &mut self.health.tls_certificate,
             &mut self.health.tls_key,
         ];
-        let secret = self.store.woocommerce.as_mut().and_then(|own| own.consumer_secret_file.as_mut());
-        for path in needed.into_iter().chain(optional.into_iter().flatten()).chain(secret) {
+        for path in needed.into_iter().chain(optional.into_iter().flatten()) {
             *path = base.join(&*path);
+        }
+        for (_, secret) in self.store.secrets() {
+            secret.resolve(base, &self.agent.data_folder);
         }
     }
 
@@ -398,7 +400,8 @@ mod tests {
         let before: Vec<&str> = before.lines().filter(|line| !line.starts_with("token_file")).collect();
         let text = format!("{}\n[store.woocommerce]\n{}\n{after}", before.join("\n"), own.join("\n"));
         let read = parse(&text.replace("/etc/tillbridge/woo", "woo")).unwrap().store.woocommerce.unwrap();
-        assert!(read.consumer_secret_file.as_ref().unwrap().starts_with("/shop"), "{read:?}");
+        let place = read.consumer_secret.as_ref().unwrap().place();
+        assert!(place.starts_with("/shop"), "{place}");
         let defaults = crate::central::WooCommerceSettings::default();
         assert_eq!(
             (read.export_statuses, read.offline_payments),

@@ -35,10 +35,25 @@ pub mod tls;
 pub mod woocommerce;
 pub mod world;
 
+use std::io::Write;
+
 pub use agent_process::DemoError;
 
 /// The bearer token of the simulated stores. It opens nothing else.
 pub const TOKEN: &str = "demo-token-that-opens-nothing";
+
+/// Writes a file that only its owner may read: the agent refuses a token that lies open to others.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(std::path::Path::new("."));
+    // On Unix such a file has mode 600 from its first moment on.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
 
 /// Serves a simulated Magento on this machine; port 0 is any free one. Has to be called inside a tokio runtime.
 ///

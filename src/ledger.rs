@@ -35,6 +35,7 @@ pub mod order_tasks;
 pub mod orders;
 pub mod outbox;
 pub mod outlook;
+pub mod pages;
 pub mod passed_over;
 pub mod plans;
 pub mod runs;

@@ -102,7 +102,7 @@ impl Shop {
         let at = folder.path();
         let magento = Magento::new(seed::magento(Mode::Msi, Arc::new(SystemClock)));
         let server = tillbridge::demo::serve(&magento, 0).unwrap();
-        std::fs::write(at.join("store-token"), &server.token).unwrap();
+        tillbridge::demo::write_private(&at.join("store-token"), &server.token).unwrap();
         std::fs::write(at.join("store-ca.pem"), &server.ca_pem).unwrap();
         let till = SimulatedTill::new(at, Habits::default()).unwrap().stocked();
         let pace = Pace { watch: true, hold_at_most_ms: 1500 };
@@ -413,6 +413,11 @@ async fn orders_preview_prints_the_cancellation_file_that_the_till_gets_byte_for
     let file = import.join(format!("cancelled_{number}.csv"));
     shop.watch.wait("the cancellation file", |_| Ok(file.exists())).unwrap();
     assert_eq!(said.out.as_bytes(), std::fs::read(file).unwrap());
+    // The file is visible before the agent has noted that it is.
+    let config = shop.watch.config();
+    let args = [&["--config", config.to_str().unwrap()], &preview[..]].concat();
+    let is_noted = |_: &tillbridge::ledger::Ledger| Ok(!tillbridge(&args, &[]).err.contains("at the next look"));
+    shop.watch.wait("the cancellation file being noted", is_noted).unwrap();
     shop.run(&preview).is(5).says(&["the till has the cancellation file", "already"]);
 }
 

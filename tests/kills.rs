@@ -150,7 +150,7 @@ async fn whenever_the_agent_is_killed_every_order_is_booked_once_and_no_part_of_
     let plenty = SourceWrite { source: seed::SOURCE.into(), sku: SKU.into(), quantity: 100_000.into(), in_stock: true };
     magento.with(|books| books.write_sources(&[plenty])).unwrap();
     let server = demo::serve(&magento, 0).unwrap();
-    std::fs::write(at.join("store-token"), &server.token).unwrap();
+    tillbridge::demo::write_private(&at.join("store-token"), &server.token).unwrap();
     std::fs::write(at.join("store-ca.pem"), &server.ca_pem).unwrap();
     let [import, taken] = ["import", "taken"].map(|name| at.join(name));
     [&import, &taken, &at.join("export")].into_iter().for_each(|folder| std::fs::create_dir(folder).unwrap());

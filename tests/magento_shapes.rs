@@ -201,6 +201,38 @@ async fn simulated_comments_have_the_keys_of_recorded_ones() {
     same_shape(&[wrote.answer], &[recorded("comment.json")], "a comment");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn simulated_shipments_credit_memos_and_store_views_have_the_keys_of_recorded_ones() {
+    let recorder = Recorder::default();
+    let mut shop = TestShop::open_behind(Mode::Msi, |router| recorder.in_front_of(router)).await;
+    let rules = "otherwise = \"mine\"\nrules = [{ website = [\"other\"], orders_are = \"elsewhere\" }]";
+    shop.configure(|config| config.store.magento.as_mut().unwrap().routing = Some(toml::from_str(rules).unwrap()));
+    let order = shop.place("1001", 2);
+    shop.pull().await;
+    let all = tillbridge::demo::magento::Refund { shipping: true, ..Default::default() };
+    shop.magento.with(|books| {
+        books.invoice(order.entity_id, None).unwrap();
+        books.ship(order.entity_id, None, Some("shop1")).unwrap();
+        books.refund(order.entity_id, &all).unwrap();
+    });
+    for _ in 0..13 {
+        shop.pull().await;
+    }
+    let views = last(&recorder, "GET", "/V1/store/storeViews");
+    same_shape(&[views.answer], &[recorded("store-views.json")], "store views");
+    let websites = last(&recorder, "GET", "/V1/store/websites");
+    same_shape(&[websites.answer], &[recorded("websites.json")], "websites");
+    for (path, fixture) in [("/V1/shipments", "shipments-list.json"), ("/V1/creditmemos", "creditmemos-list.json")] {
+        let read = recorder.of("GET", path).into_iter().filter(|one| one.answer["items"][0].is_object());
+        let read: Vec<Exchange> = read.collect();
+        assert!(!read.is_empty(), "{path}");
+        for one in read {
+            let recorded = projected(&recorded(fixture), fields(&one));
+            same_shape(std::slice::from_ref(&one.answer), &[recorded], path);
+        }
+    }
+}
+
 /// The same mistakes at the simulated store as were made at the real one.
 #[tokio::test(flavor = "multi_thread")]
 async fn simulated_refusals_have_the_status_and_the_keys_of_recorded_ones() {
@@ -214,6 +246,7 @@ async fn simulated_refusals_have_the_status_and_the_keys_of_recorded_ones() {
         json!({"sourceItems": [item]})
     };
     let limited = "/V1/orders?searchCriteria[pageSize]=301";
+    let odd_field = "/V1/orders?searchCriteria[filterGroups][0][filters][0][field]=no_such_field";
     let note = |status: &str| json!({"statusHistory": {"comment": "x", "status": status}});
     for (method, path, body, fixture) in [
         ("POST", "/V1/inventory/source-items", json!({"sourceItems": []}), "err-400-source-items-empty.json"),
@@ -228,6 +261,7 @@ async fn simulated_refusals_have_the_status_and_the_keys_of_recorded_ones() {
         ("GET", limited, Value::Null, "err-400-page-size-over-limit.json"),
         ("POST", &format!("/V1/orders/{id}/comments"), note("complete"), "comment-400-status.json"),
         ("POST", "/V1/orders/0/comments", note("pending"), "comment-404.json"),
+        ("GET", odd_field, Value::Null, "err-500-unknown-filter-field.json"),
         ("GET", "/V1/no-such-route", Value::Null, "err-404-route.json"),
         ("GET", "/V1/inventory/sources/nowhere", Value::Null, "err-404-source.json"),
         ("PUT", "/V1/products/NO-SUCH/stockItems/1", json!({"stockItem": {"qty": 1}}), "stock-item-put-404.json"),
@@ -235,8 +269,8 @@ async fn simulated_refusals_have_the_status_and_the_keys_of_recorded_ones() {
         let limits = fixture.contains("limit");
         shop.magento.with(|books| books.input_limit = limits.then_some(20));
         let (status, answer) = ask(&shop, method, path, &body, &shop.server.token).await;
-        let expected = if fixture.contains("404") { 404 } else { 400 };
-        assert_eq!(status, expected, "{fixture}: {answer}");
+        let expected = ["404", "500"].into_iter().find(|status| fixture.contains(status)).unwrap_or("400");
+        assert_eq!(status.to_string(), expected, "{fixture}: {answer}");
         same_keys(&answer, &recorded(fixture), fixture);
     }
     let (status, answer) = ask(&shop, "GET", "/V1/orders?searchCriteria[pageSize]=1", &Value::Null, "wrong").await;

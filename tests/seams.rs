@@ -409,7 +409,10 @@ async fn an_older_ledger_with_files_in_every_state_is_opened_and_goes_on() {
     OLD.iter().for_each(|migration| old.execute_batch(migration).unwrap());
     old.execute("ATTACH ?1 AS now", [path.to_str().unwrap()]).unwrap();
     for table in ["web_order", "order_claim", "fact", "store_item"] {
-        old.execute_batch(&format!("INSERT INTO {table} SELECT * FROM now.{table}")).unwrap();
+        // What later versions added to the table, the older one does not have.
+        let sql = "SELECT group_concat(name) FROM pragma_table_info(?1, 'main')";
+        let columns: String = old.query_row(sql, [table], |row| row.get(0)).unwrap();
+        old.execute_batch(&format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM now.{table}")).unwrap();
     }
     old.execute("DELETE FROM order_claim WHERE order_id NOT IN (SELECT id FROM web_order)", []).unwrap();
     let columns = LINES_OF_FILE;

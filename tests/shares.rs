@@ -217,7 +217,7 @@ impl QuickShop {
         let till = SimulatedTill::new(at, Habits::default()).unwrap().stocked();
         let samba = Samba::start(at)?;
         let server = serve(&Magento::new(seed::magento(Mode::Msi, Arc::new(SystemClock))), 0).unwrap();
-        fs::write(at.join("store-token"), &server.token).unwrap();
+        tillbridge::demo::write_private(&at.join("store-token"), &server.token).unwrap();
         fs::write(at.join("store-ca.pem"), &server.ca_pem).unwrap();
         let text = config(at, &server.url, &Pace { watch: true, hold_at_most_ms: 600_000 });
         let mut text = text.replace("watch = \"native\"", &format!("watch = \"{watch}\""));

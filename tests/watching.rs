@@ -18,7 +18,7 @@ async fn a_folder_that_is_replaced_or_comes_back_is_watched_again_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let server = serve(&Magento::new(seed::magento(Mode::Msi, Arc::new(SystemClock))), 0).unwrap();
-    fs::write(at.join("store-token"), &server.token).unwrap();
+    tillbridge::demo::write_private(&at.join("store-token"), &server.token).unwrap();
     fs::write(at.join("store-ca.pem"), &server.ca_pem).unwrap();
     let till = SimulatedTill::new(at, Habits::default()).unwrap().stocked();
     let text = config(at, &server.url, &Pace { watch: true, hold_at_most_ms: 600_000 });

@@ -354,6 +354,25 @@ async fn a_trashed_order_frees_what_it_held_and_holds_it_again_when_it_comes_bac
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_deleted_for_good_frees_what_it_held() {
+    let recorder = Recorder::default();
+    let mut shop = in_business(&recorder).await;
+    let (gone, kept) = (place(&shop, "1001", 2), place(&shop, "1001", 1));
+    shop.pull().await;
+    shop.write_orders();
+    books(&shop).with(|books| books.delete(gone));
+    shop.pull().await;
+    assert_eq!(shop.state_of(&gone.to_string()), OrderState::Published, "the feed cannot tell");
+    pull_with_sweep(&shop).await;
+    shop.write_orders();
+    assert_eq!(shop.state_of(&gone.to_string()), OrderState::Withdrawn);
+    assert_eq!(shop.state_of(&kept.to_string()), OrderState::Published);
+    assert_eq!(shop.till_takes_all(), 1);
+    export_and_deliver(&mut shop, "after.csv").await;
+    sellable_is(&shop, "1001", 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_completed_order_that_is_trashed_still_left_the_shelf() {
     let recorder = Recorder::default();
     let mut shop = in_business(&recorder).await;

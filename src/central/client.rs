@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::authorize::Authorization;
 use super::failure;
+use super::oauth::{SLACK, was_seen_before};
 use super::settings::{SettingsError, StoreSettings};
 use crate::domain::retry::FailureClass;
 use crate::ports::StoreError;
@@ -137,16 +138,37 @@ impl Client {
         &self.host
     }
 
-    /// Sends one request and reads the answer whole, whatever its status.
+    /// Sends one request and reads the answer whole, whatever its status. One that was refused because this PC's clock
+    /// is wrong, as the refusal itself tells, was not carried out, and is sent once more with the store's time.
     ///
     /// # Errors
     /// When there was no whole answer.
     pub(crate) async fn send(&self, call: &Call) -> Result<Reply, StoreError> {
+        let believed = self.authorization.clock_ahead();
+        let reply = self.send_once(call, |_| {}).await?;
+        self.authorization.learn(reply.date);
+        if reply.status == 401 && self.authorization.clock_ahead() - believed > SLACK {
+            return self.send_once(call, |_| {}).await;
+        }
+        Ok(reply)
+    }
+
+    /// Sends one request, signed as if it went to another address: to find out which one the store believes it has.
+    ///
+    /// # Errors
+    /// When there was no whole answer.
+    pub(crate) async fn send_signed_as(&self, call: &Call, seen_as: fn(&mut Url)) -> Result<Reply, StoreError> {
+        self.send_once(call, seen_as).await
+    }
+
+    async fn send_once(&self, call: &Call, seen_as: fn(&mut Url)) -> Result<Reply, StoreError> {
         let address = format!("{}{}", self.base, call.path);
-        let url = Url::parse(&address).map_err(|why| {
-            StoreError::new(FailureClass::Bug, format!("{}: {address} is no address ({why})", call.doing))
-        })?;
-        let (name, value) = self.authorization.header_for(&call.method, &url);
+        let bug = |why: String| StoreError::new(FailureClass::Bug, format!("{}: {address} {why}", call.doing));
+        let url = Url::parse(&address).map_err(|why| bug(format!("is no address ({why})")))?;
+        let mut signed = url.clone();
+        seen_as(&mut signed);
+        let signed_in = self.authorization.header_for(&call.method, &signed);
+        let (name, value) = signed_in.ok_or_else(|| bug("cannot be signed".into()))?;
         let mut request =
             self.http.request(call.method.clone(), url).header(name, value).header(ACCEPT, "application/json");
         if let Some(body) = &call.body {
@@ -172,6 +194,11 @@ impl Client {
         Ok(Reply { status: response.status().as_u16(), date, retry_after, location, total, body })
     }
 
+    /// How it signs in.
+    pub(crate) fn authorization(&self) -> &Authorization {
+        &self.authorization
+    }
+
     /// Sends one request and reads the answer as JSON.
     ///
     /// # Errors
@@ -194,7 +221,12 @@ impl Client {
 
     /// The failure that an answer stands for.
     pub(crate) fn refusal(&self, call: &Call, reply: &Reply) -> StoreError {
-        failure::of_answer(call, &self.host, reply, &(self.explain)(reply.status, &reply.body))
+        let mut refusal = failure::of_answer(call, &self.host, reply, &(self.explain)(reply.status, &reply.body));
+        if was_seen_before(reply) {
+            refusal.class = FailureClass::Transient;
+            refusal.maybe_done = call.changes_something();
+        }
+        refusal
     }
 }
 
@@ -214,6 +246,7 @@ fn http_client(settings: &StoreSettings, url: &Url) -> Result<reqwest::Client, S
             key: "proxy",
             complaint: "is no address of a proxy; write it like http://proxy.example:3128".into(),
         };
+        let proxy = super::settings::secret("proxy", proxy)?;
         builder = builder.proxy(reqwest::Proxy::all(proxy.reveal()).map_err(unusable)?);
     } else if url.host_str().is_some_and(is_this_machine) {
         builder = builder.no_proxy();

@@ -1,6 +1,6 @@
 use super::*;
 use crate::central::testing::{Answer, FakeStore, says, settings, signed_in};
-use crate::central::{Secret, StoreKind, magento, testing::recorded};
+use crate::central::{OAuthSettings, Secret, StoreKind, magento, testing::recorded};
 
 fn client(store: &FakeStore) -> Client {
     signed_in(&settings(StoreKind::Magento, store), magento::explain).unwrap()
@@ -110,7 +110,8 @@ async fn a_write_that_found_no_connection_was_surely_not_done() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let settings = StoreSettings { token: Some(Secret::new("t")), ..StoreSettings::new(StoreKind::Magento, &url) };
+    let settings =
+        StoreSettings { token: Some(Secret::new("t").into()), ..StoreSettings::new(StoreKind::Magento, &url) };
     let client = signed_in(&settings, magento::explain).unwrap();
     let error = client.ask::<serde_json::Value>(&post()).await.unwrap_err();
     assert_eq!((error.class, error.maybe_done), (FailureClass::Transient, false));
@@ -139,6 +140,60 @@ async fn an_answer_of_another_shape_is_shown() {
     let error = failure(says(200, "{\"hello\": tru"), get()).await;
     assert_eq!(error.class, FailureClass::Bug);
     assert!(error.what.contains("something unexpected: {\"hello\": tru"), "{error}");
+}
+
+/// A client that signs.
+fn signing(store: &FakeStore) -> Client {
+    let given = |text: &str| Secret::new(text).into();
+    let oauth = OAuthSettings {
+        consumer_key: "ck".into(),
+        consumer_secret: given("a"),
+        access_token: given("s3cret-token"),
+        access_token_secret: given("b"),
+    };
+    let authorization = Authorization::oauth(&oauth).unwrap();
+    Client::new(&StoreSettings::new(StoreKind::Magento, &store.url), authorization, magento::explain_signed).unwrap()
+}
+
+fn parameter(asked: &crate::central::testing::Asked, name: &str) -> String {
+    let header = asked.header("authorization").unwrap();
+    header.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_request_refused_for_the_clock_is_sent_again_once_with_the_stores_time_and_a_new_nonce() {
+    let hour_ago = (local_time() - SignedDuration::from_hours(1)).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let refused = || Answer::Says(401, vec![("Date", hour_ago.clone())], recorded!("err-401-oauth-clock.json").into());
+    let store = FakeStore::in_turn([refused(), says(200, "[]"), says(200, "[]")]);
+    let client = signing(&store);
+    client.ask::<Vec<u8>>(&post()).await.unwrap();
+    client.ask::<Vec<u8>>(&post()).await.unwrap();
+    let asked = store.asked();
+    let times = asked.iter().map(|one| parameter(one, "oauth_timestamp").parse::<i64>().unwrap());
+    let behind: Vec<i64> = times.map(|time| (local_time().as_second() - time + 30) / 3600).collect();
+    assert_eq!(behind, [0, 1, 1], "and it goes on so");
+    let nonces: std::collections::BTreeSet<String> = asked.iter().map(|one| parameter(one, "oauth_nonce")).collect();
+    assert_eq!(nonces.len(), 3);
+
+    let store = FakeStore::in_turn([refused(), refused(), says(200, "[]")]);
+    let error = signing(&store).ask::<Vec<u8>>(&post()).await.unwrap_err();
+    assert_eq!((store.asked().len(), error.maybe_done), (2, false), "once: {error}");
+}
+
+#[tokio::test]
+async fn a_signed_request_that_is_refused_for_another_reason_is_not_sent_again() {
+    let now = local_time().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let wrong = Answer::Says(401, vec![("Date", now)], recorded!("err-401-oauth-signature.json").into());
+    let store = FakeStore::in_turn([wrong]);
+    let error = signing(&store).ask::<Vec<u8>>(&post()).await.unwrap_err();
+    assert_eq!((store.asked().len(), error.class), (1, FailureClass::Permanent));
+}
+
+#[tokio::test]
+async fn a_write_that_something_on_the_way_sent_twice_may_have_been_done() {
+    let store = FakeStore::in_turn([says(401, recorded!("err-401-oauth-nonce-used.json"))]);
+    let error = signing(&store).ask::<Vec<u8>>(&post()).await.unwrap_err();
+    assert_eq!((error.class, error.maybe_done), (FailureClass::Transient, true));
 }
 
 #[test]
@@ -183,7 +238,7 @@ async fn a_certificate_is_trusted_through_ca_file_only() {
     let path = folder.path().join("ca.pem");
     let settings = StoreSettings {
         ca_file: Some(path.clone()),
-        token: Some(Secret::new("t")),
+        token: Some(Secret::new("t").into()),
         ..StoreSettings::new(StoreKind::Magento, &url)
     };
     std::fs::write(&path, "no certificate").unwrap();

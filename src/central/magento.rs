@@ -7,10 +7,15 @@
 //! (without MSI). Whoever writes reads those last, and reads again afterwards.
 
 mod check;
+mod documents;
 mod feed;
 mod note;
 mod order;
+mod position;
 mod query;
+mod refusal;
+mod routing;
+mod sent;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -22,10 +27,14 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 
+use self::documents::Documents;
 use self::order::Policy;
 use self::query::Search;
+pub(super) use self::refusal::{explain, explain_signed};
+use self::routing::Routing;
+use self::sent::Remembered;
 use self::wire::{List, Said};
-use super::client::{Call, Client, Explained, Reply};
+use super::client::{Call, Client, Reply};
 use super::settings::{LARGEST_PAGE, MagentoSettings, Mode, StoreSettings};
 use crate::domain::Sku;
 use crate::domain::reconcile::StockModel;
@@ -34,11 +43,6 @@ use crate::ports::{
     Acknowledgement, CentralStore, CheckLine, FeedCursor, Holding, OrderPage, StockBatch, StoreError, StoreFacts,
     Written,
 };
-
-/// Where staff turn on what Magento switches off since 2.4.4 (observed: without it every token is refused).
-const BEARER_SWITCH: &str = "in Stores > Configuration > Services > OAuth > Consumer Settings, \"Allow OAuth Access \
-                             Tokens to be used as standalone Bearer tokens\" has to be Yes \
-                             (oauth/consumer/enable_integration_as_bearer)";
 
 /// How the store keeps its stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,10 @@ pub(super) struct Magento {
     /// `/rest/V1`, or with a store view in it.
     prefix: String,
     policy: Policy,
+    /// Which orders are this shop's; none: all.
+    routing: Option<Routing>,
+    /// A mark of the settings by which orders are read.
+    reading: String,
     overlap: SignedDuration,
     acknowledge: bool,
     page: usize,
@@ -70,19 +78,34 @@ pub(super) struct Magento {
     most_items: AtomicUsize,
     /// Did it refuse to tell which products there are?
     catalogue_refused: AtomicBool,
+    documents: Documents,
+    sent: Remembered,
 }
 
 impl Magento {
     /// A store behind this client.
     pub(super) fn new(client: Client, settings: &StoreSettings) -> Self {
         let own = settings.magento.clone().unwrap_or_default();
-        let MagentoSettings { source, mode, store_view, export_states, offline_payments, overlap, acknowledge } = own;
+        let reading = position::mark_of(&own);
+        let MagentoSettings {
+            source,
+            mode,
+            store_view,
+            export_states,
+            offline_payments,
+            routing,
+            overlap,
+            acknowledge,
+            oauth: _,
+        } = own;
         Self {
             client,
             source,
             mode,
             prefix: store_view.map_or_else(|| "/rest/V1".into(), |view| format!("/rest/{view}/V1")),
             policy: Policy { export_states, offline_payments },
+            routing: routing.map(Routing::new),
+            reading,
             overlap: overlap.signed(),
             acknowledge,
             page: settings.page,
@@ -91,6 +114,8 @@ impl Magento {
             most_rows: AtomicUsize::new(LARGEST_PAGE),
             most_items: AtomicUsize::new(usize::MAX),
             catalogue_refused: AtomicBool::new(false),
+            documents: Documents::default(),
+            sent: Remembered::default(),
         }
     }
 
@@ -112,6 +137,22 @@ impl Magento {
         page: usize,
         search: impl Fn(usize) -> Search,
     ) -> Result<List<T>, StoreError> {
+        Ok(self.dated_list(doing, route, page, search).await?.0)
+    }
+
+    /// Most rows on a page that the store has shown to take, and the settings allow.
+    fn rows(&self) -> usize {
+        self.page.min(self.most_rows.load(Ordering::Relaxed))
+    }
+
+    /// The same, with the store's time.
+    async fn dated_list<T: DeserializeOwned>(
+        &self,
+        doing: &str,
+        route: &str,
+        page: usize,
+        search: impl Fn(usize) -> Search,
+    ) -> Result<(List<T>, Option<Timestamp>), StoreError> {
         loop {
             let size = page.min(self.most_rows.load(Ordering::Relaxed));
             let call = self.get(doing, &format!("{route}?{}", search(size).query()));
@@ -119,7 +160,7 @@ impl Magento {
             match limit_named(&reply) {
                 // "Maximum SearchCriteria pageSize is %max" (observed, with the shop's input limit on).
                 Some(most) if most < size => self.most_rows.store(most, Ordering::Relaxed),
-                Some(_) | None => return self.client.read(&call, &reply),
+                Some(_) | None => return Ok((self.client.read(&call, &reply)?, reply.date)),
             }
         }
     }
@@ -133,23 +174,32 @@ impl Magento {
         }
     }
 
-    /// Asks how the store keeps its stock. The route is missing when MSI is off, before any rights are looked at
-    /// (observed: 404 even without a token).
+    /// Asks how the store keeps its stock.
     async fn find_keeping(&self) -> Result<(Keeping, Option<Timestamp>), StoreError> {
-        let route = format!("/inventory/stocks?{}", Search::new(1, "items[stock_id],total_count").query());
-        let call = self.get("asking how the store keeps its stock", &route);
+        let call = self.keeping_call();
         let reply = self.client.send(&call).await?;
+        Ok((self.keeping_said(&call, &reply)?, reply.date))
+    }
+
+    /// The question how the store keeps its stock. The route is missing when MSI is off, before any rights are looked
+    /// at (observed: 404 even without a token).
+    fn keeping_call(&self) -> Call {
+        let route = format!("/inventory/stocks?{}", Search::new(1, "items[stock_id],total_count").query());
+        self.get("asking how the store keeps its stock", &route)
+    }
+
+    fn keeping_said(&self, call: &Call, reply: &Reply) -> Result<Keeping, StoreError> {
         let found = if reply.is_success() && !reply.is_web_page() {
-            self.client.read::<List<serde_json::Value>>(&call, &reply)?;
+            self.client.read::<List<serde_json::Value>>(call, reply)?;
             Keeping::BySource
         } else if reply.status == 404 && Said::read(&reply.body).message.is_some() {
             Keeping::PerProduct
         } else {
-            return Err(self.client.refusal(&call, &reply));
+            return Err(self.client.refusal(call, reply));
         };
         self.agrees(found)?;
         self.keeping.store(if found == Keeping::BySource { 1 } else { 2 }, Ordering::Relaxed);
-        Ok((found, reply.date))
+        Ok(found)
     }
 
     /// A configured mode has to be what the store says: the arithmetic of the two is opposite.
@@ -172,7 +222,8 @@ impl Magento {
             Keeping::BySource => format!("Magento with MSI, source {}", self.source),
             Keeping::PerProduct => "Magento without MSI".into(),
         };
-        if self.catalogue_refused.load(Ordering::Relaxed) { format!("{how}; {CATALOGUE_REFUSED}") } else { how }
+        let catalogue = self.catalogue_refused.load(Ordering::Relaxed).then(|| CATALOGUE_REFUSED.to_owned());
+        [Some(how), catalogue, self.documents.shown()].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -184,6 +235,7 @@ const CATALOGUE_REFUSED: &str =
 impl CentralStore for Magento {
     async fn probe(&self) -> Result<StoreFacts, StoreError> {
         self.catalogue_refused.store(false, Ordering::Relaxed);
+        self.documents.forget_refusals();
         let (keeping, clock) = self.find_keeping().await?;
         let model = match keeping {
             Keeping::BySource => StockModel::PhysicalPlusReservations,
@@ -236,24 +288,4 @@ fn limit_named(reply: &Reply) -> Option<usize> {
 /// Is it "Request does not match any route."? It alone of the 404 answers about products has no parameters (observed).
 fn is_unknown_route(reply: &Reply) -> bool {
     reply.status == 404 && Said::read(&reply.body).parameters.is_empty()
-}
-
-/// What a Magento error answer says, and what to do about it.
-pub(super) fn explain(status: u16, body: &[u8]) -> Explained {
-    let said = Said::read(body);
-    let remedy = match (status, said.parameter("resources")) {
-        // The same 401 for a wrong token, for bearer tokens switched off and for a missing right (observed;
-        // magento2#38426).
-        (401 | 403, Some(resource)) => Some(format!(
-            "Either {BEARER_SWITCH}; or the token is wrong; or the integration lacks the right {resource} \
-             (System > Integrations > API)"
-        )),
-        (401 | 403, None) => Some(format!("Is the token the integration's access token? And {BEARER_SWITCH}")),
-        (404, _) => Some("Does the order or the product still exist, and is `url` the shop's address?".into()),
-        (400, _) if said.message.as_deref() == Some("Specified request cannot be processed.") => {
-            Some("Is `magento.store_view` the code of a store view?".into())
-        }
-        _ => None,
-    };
-    Explained { message: said.message, remedy }
 }

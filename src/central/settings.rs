@@ -9,14 +9,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod magento;
+mod routing;
 mod store_api;
 mod woocommerce;
 
 pub use magento::*;
+pub use routing::*;
 pub use store_api::*;
 pub use woocommerce::*;
 
-use super::Secret;
+use super::secret::{Secret, SecretFrom, SecretTrouble};
 use crate::units::Span;
 
 /// Longest wait for a connection: a shop's line that needs longer is down.
@@ -53,13 +55,13 @@ pub struct StoreSettings {
     pub kind: StoreKind,
     /// Its address, `https://shop.example`.
     pub url: String,
-    /// The access token itself. Better: `token_env` or `token_file`.
+    /// The access token, or where it is.
     #[serde(default)]
-    pub token: Option<Secret>,
-    /// The environment variable that holds the token.
+    pub token: Option<SecretFrom>,
+    /// The same as `token = { env = … }`.
     #[serde(default)]
     pub token_env: Option<String>,
-    /// The file that holds the token.
+    /// The same as `token = { file = … }`.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
     /// Certificates (PEM) to trust besides the usual ones.
@@ -68,7 +70,7 @@ pub struct StoreSettings {
     /// The proxy to go through (it may hold a password, so it is not shown); unset: `HTTPS_PROXY` and `NO_PROXY` of
     /// the environment count.
     #[serde(default)]
-    pub proxy: Option<Secret>,
+    pub proxy: Option<SecretFrom>,
     /// Longest wait for a connection ([`CONNECT_TIMEOUT`]).
     #[serde(default = "connect_timeout")]
     pub connect_timeout: Span,
@@ -116,16 +118,13 @@ pub enum SettingsError {
         /// What is wrong, and what to write.
         complaint: String,
     },
-    /// The token is not where the settings say.
-    #[error("store.{key}: the token cannot be read from {place}")]
-    Token {
-        /// `token_env` or `token_file`.
+    /// A secret is not where the settings say.
+    #[error("store.{key}: {trouble}")]
+    Secret {
+        /// Its key.
         key: &'static str,
-        /// The variable or the file.
-        place: String,
         /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        trouble: SecretTrouble,
     },
     /// The extra certificates cannot be read.
     #[error("store.ca_file: {path} holds no certificates in PEM form that can be used")]
@@ -140,6 +139,9 @@ pub enum SettingsError {
     #[error("the HTTPS client cannot be set up")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
+
+/// What to write when there is no token.
+const MISSING: &str = "is missing; write token = { file = \"PATH\" } or token = { kept = \"NAME\" }";
 
 /// A complaint about one key.
 fn senseless(key: &'static str, complaint: impl Into<String>) -> SettingsError {
@@ -173,7 +175,7 @@ impl StoreSettings {
     /// The first key that does not, and what to write instead.
     pub fn validate(&self) -> Result<(), SettingsError> {
         self.validate_url()?;
-        self.validate_tokens()?;
+        self.validate_token()?;
         within("batch", self.batch, LARGEST_BATCH)?;
         within("page", self.page, LARGEST_PAGE)?;
         positive("connect_timeout", self.connect_timeout)?;
@@ -183,19 +185,6 @@ impl StoreSettings {
             StoreKind::Magento => self.magento.as_ref().map_or(Ok(()), MagentoSettings::validate),
             StoreKind::StoreApi => self.store_api.as_ref().map_or(Ok(()), StoreApiSettings::validate),
             StoreKind::WooCommerce => woocommerce::validate_store(self),
-        }
-    }
-
-    fn validate_tokens(&self) -> Result<(), SettingsError> {
-        let tokens = [self.token.is_some(), self.token_env.is_some(), self.token_file.is_some()];
-        let given = tokens.into_iter().filter(|given| *given).count();
-        match (self.kind, given) {
-            (StoreKind::WooCommerce, 0) | (StoreKind::Magento | StoreKind::StoreApi, 1) => Ok(()),
-            (StoreKind::WooCommerce, _) => {
-                Err(senseless("token", "is not used by WooCommerce; the key belongs in [store.woocommerce]"))
-            }
-            (_, 0) => Err(senseless("token", "is missing; give one of `token_env`, `token_file` or `token`")),
-            (_, _) => Err(senseless("token", "give only one of `token_env`, `token_file` and `token`")),
         }
     }
 
@@ -242,31 +231,76 @@ impl StoreSettings {
         Ok(())
     }
 
+    fn validate_token(&self) -> Result<(), SettingsError> {
+        if self.kind == StoreKind::WooCommerce {
+            let misplaced = || senseless("token", "is not used by WooCommerce; the key belongs in [store.woocommerce]");
+            return if self.tokens().is_empty() { Ok(()) } else { Err(misplaced()) };
+        }
+        match (self.tokens().len(), self.oauth()) {
+            (1, None) | (0, Some(_)) => Ok(()),
+            (0, None) => Err(senseless("token", MISSING)),
+            (_, None) => Err(senseless("token", "give only one of `token`, `token_file` and `token_env`")),
+            (_, Some(_)) => Err(senseless(
+                "token",
+                "give either the token or `[store.magento.oauth]`; a signed request carries no other token",
+            )),
+        }
+    }
+
+    /// The four values for signing, when this store's requests are signed.
+    pub(super) fn oauth(&self) -> Option<&OAuthSettings> {
+        self.magento.as_ref().filter(|_| self.kind == StoreKind::Magento)?.oauth.as_ref()
+    }
+
+    /// Every place at which the settings say that the token is; one, when they are valid.
+    fn tokens(&self) -> Vec<(&'static str, SecretFrom)> {
+        let file = self.token_file.clone().map(|path| ("token_file", SecretFrom::File(path)));
+        let env = self.token_env.clone().map(|name| ("token_env", SecretFrom::Env(name)));
+        self.token.clone().map(|token| ("token", token)).into_iter().chain(file).chain(env).collect()
+    }
+
     /// The token, from wherever the settings say it is.
     ///
     /// # Errors
-    /// When it is not there, or empty.
+    /// When it is not there, or empty, or open to others.
     pub fn read_token(&self) -> Result<Secret, SettingsError> {
-        let unreadable = |key, place: String, source| SettingsError::Token { key, place, source };
-        let (key, token) = match (&self.token, &self.token_env, &self.token_file) {
-            (Some(token), _, _) => ("token", Secret::new(token.reveal())),
-            (None, Some(name), _) => {
-                let text = std::env::var(name)
-                    .map_err(|why| unreadable("token_env", format!("the environment variable {name}"), why.into()))?;
-                ("token_env", Secret::new(&text))
-            }
-            (None, None, Some(path)) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|why| unreadable("token_file", path.display().to_string(), why.into()))?;
-                ("token_file", Secret::new(&text))
-            }
-            (None, None, None) => return Err(senseless("token", "is missing")),
-        };
-        if token.is_empty() {
-            return Err(senseless(key, "the token is empty"));
-        }
-        Ok(token)
+        let Some((key, token)) = self.tokens().into_iter().next() else { return Err(senseless("token", "is missing")) };
+        secret(key, &token)
     }
+
+    /// Every secret that is not given by one of the old keys, with its key.
+    pub fn secrets(&mut self) -> Vec<(&'static str, &mut SecretFrom)> {
+        let general = [("token", self.token.as_mut()), ("proxy", self.proxy.as_mut())];
+        let general = general.into_iter().filter_map(|(key, secret)| Some((key, secret?)));
+        let oauth = self.magento.as_mut().and_then(|own| own.oauth.as_mut()).map(OAuthSettings::secrets);
+        let woocommerce = self.woocommerce.as_mut().map(WooCommerceSettings::secrets);
+        general.chain(oauth.into_iter().flatten()).chain(woocommerce.into_iter().flatten()).collect()
+    }
+
+    /// The keys of secrets that stand in the configuration itself.
+    pub fn secrets_given(&self) -> Vec<&'static str> {
+        let mut own = self.clone();
+        let given = own.secrets().into_iter().filter(|(_, secret)| matches!(secret, SecretFrom::Given(_)));
+        given.map(|(key, _)| key).collect()
+    }
+
+    /// The names of kept secrets that these settings want, each with its key.
+    pub fn kept_secrets(&self) -> Vec<(&'static str, String)> {
+        let mut own = self.clone();
+        let kept = |(key, secret): (&'static str, &mut SecretFrom)| match secret {
+            SecretFrom::Kept { name, .. } => Some((key, name.clone())),
+            SecretFrom::Given(_) | SecretFrom::Env(_) | SecretFrom::File(_) | SecretFrom::Credential(_) => None,
+        };
+        own.secrets().into_iter().filter_map(kept).collect()
+    }
+}
+
+/// Reads the secret of this key.
+///
+/// # Errors
+/// When it is not there, or empty, or open to others.
+pub(super) fn secret(key: &'static str, from: &SecretFrom) -> Result<Secret, SettingsError> {
+    from.read().map_err(|trouble| SettingsError::Secret { key, trouble })
 }
 
 fn within(key: &'static str, number: usize, largest: usize) -> Result<(), SettingsError> {

@@ -37,16 +37,41 @@ fn a_token_is_never_shown() {
 #[test]
 fn a_token_file_may_end_with_a_newline_and_must_not_be_empty() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("token");
-    let settings = StoreSettings {
-        token_file: Some(path.clone()),
-        ..StoreSettings::new(StoreKind::StoreApi, "https://shop.example")
+    let mut file = tempfile::NamedTempFile::new_in(folder.path()).unwrap();
+    let mut write = |text: &str| {
+        file.as_file_mut().set_len(0).unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        StoreSettings {
+            token_file: Some(file.path().into()),
+            ..StoreSettings::new(StoreKind::StoreApi, "https://shop.example")
+        }
     };
-    assert!(settings.read_token().unwrap_err().to_string().starts_with("store.token_file: the token cannot be read"));
-    std::fs::write(&path, "s3cret\r\n").unwrap();
-    assert_eq!(settings.read_token().unwrap().reveal(), "s3cret");
-    std::fs::write(&path, " \n").unwrap();
-    assert_eq!(settings.read_token().unwrap_err().to_string(), "store.token_file: the token is empty");
+    assert_eq!(write("s3cret\r\n").read_token().unwrap().reveal(), "s3cret");
+    let why = write(" \n").read_token().unwrap_err().to_string();
+    assert!(why.starts_with("store.token_file: ") && why.ends_with("is empty"), "{why}");
+    let nowhere = StoreSettings { token_file: Some(folder.path().join("none")), ..write("") };
+    let why = nowhere.read_token().unwrap_err().to_string();
+    assert!(why.starts_with("store.token_file: the secret cannot be read from "), "{why}");
+}
+
+#[test]
+fn a_token_says_where_it_is_in_one_way() {
+    for (keys, said) in [
+        ("token = { kept = \"shop\" }", None),
+        ("token = { credential = \"shop\" }", None),
+        ("token = { file = \"t\" }", None),
+        ("token_env = \"T\"", None),
+        ("token_file = \"t\"", None),
+        ("token = { kept = \"shop\" }\ntoken_file = \"t\"", Some("store.token: give only one")),
+        ("", Some("store.token: is missing")),
+    ] {
+        let settings = read(&LEAST.replace("token = \"abc\"", keys)).unwrap();
+        match (settings.validate(), said) {
+            (Ok(()), None) => {}
+            (Err(why), Some(said)) => assert!(why.to_string().starts_with(said), "{why}"),
+            (found, _) => panic!("{keys}: {found:?}"),
+        }
+    }
 }
 
 #[test]
@@ -88,27 +113,31 @@ fn a_woocommerce_store_needs_its_key_and_secret() {
         assert!(!shown.contains("cs_abc") && !shown.contains("ck_a"), "{shown}");
     }
     let full = format!(
-        "{WOO}consumer_secret_file = \"/x\"\nexport_statuses = [\"processing\", \"packing\"]\noffline_payments = []\n\
+        "{WOO}consumer_secret = {{ file = \"/x\" }}\nexport_statuses = [\"processing\", \"packing\"]\noffline_payments = []\n\
          overlap = \"20 min\"\nacknowledge = false\nstatus_consumed = \"at-till\"\nstatus_rejected = \"till-refused\"\n"
     );
     read(&full).unwrap().validate().unwrap();
 }
 
 #[test]
-fn a_consumer_secret_file_may_end_with_a_newline_and_must_hold_one() {
+fn a_consumer_secret_in_a_file_has_to_be_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");
     let own = WooCommerceSettings {
-        consumer_key: Some(Secret::new("ck_a")),
-        consumer_secret_file: Some(path.clone()),
+        consumer_key: Some(Secret::new("ck_a").into()),
+        consumer_secret: Some(SecretFrom::File(path.clone())),
         ..WooCommerceSettings::default()
     };
     let why = own.read_key().unwrap_err().to_string();
-    assert!(why.starts_with("store.woocommerce.consumer_secret_file: the token cannot be read"), "{why}");
-    std::fs::write(&path, "cs_1\r\n").unwrap();
-    assert_eq!(own.read_key().unwrap().1.reveal(), "cs_1");
-    std::fs::write(&path, "ck_1\n").unwrap();
-    assert!(own.read_key().unwrap_err().to_string().contains("must begin with cs_"));
+    assert!(why.starts_with("store.woocommerce.consumer_secret: the secret cannot be read"), "{why}");
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    for (text, fits) in [("cs_1\r\n", true), ("ck_1\n", false)] {
+        std::io::Write::write_all(&mut options.open(&path).unwrap(), text.as_bytes()).unwrap();
+        assert_eq!(own.read_key().is_ok(), fits, "{text}");
+    }
 }
 
 #[test]
@@ -129,7 +158,7 @@ fn every_complaint_about_a_woocommerce_store_names_the_key() {
             "store.magento: belongs to `kind = \"magento\"`; this store is \"woocommerce\"",
         ),
         (WOO.to_owned(), "store.woocommerce.consumer_secret: is missing"),
-        (format!("{least}consumer_secret_env = \"X\""), "store.woocommerce.consumer_secret: give only one"),
+        (least.replace("cs_abc", "xyz"), "store.woocommerce.consumer_secret: must begin with cs_"),
         (least.replace("ck_a", "cs_a"), "store.woocommerce.consumer_key: must begin with ck_"),
         (format!("{least}export_statuses = []"), "store.woocommerce.export_statuses: is empty"),
         (

@@ -92,7 +92,7 @@ impl FakeStore {
 
 /// Points settings at the store (which plain settings would refuse: it is no HTTPS).
 pub(crate) fn settings(kind: super::StoreKind, store: &FakeStore) -> StoreSettings {
-    StoreSettings { token: Some(super::Secret::new("s3cret-token")), ..StoreSettings::new(kind, &store.url) }
+    StoreSettings { token: Some(super::Secret::new("s3cret-token").into()), ..StoreSettings::new(kind, &store.url) }
 }
 
 /// A client that signs in with the token of [`settings`].

@@ -27,6 +27,7 @@ pub(super) struct Args {
 pub(super) fn check(given: Option<&Path>, args: &Args, out: &mut dyn Write) -> CliResult {
     let (config, path) = Config::load(given)?;
     let mut lines = vec![good("configuration", format!("{} is complete", path.display()))];
+    lines.extend(secrets_in(&config, &path));
     if args.accept_folders {
         lines.push(accept_folders(&config)?);
     }
@@ -46,6 +47,22 @@ pub(super) fn check(given: Option<&Path>, args: &Args, out: &mut dyn Write) -> C
         }
     }
     Ok(if all_good { Exit::Done } else { Exit::Found })
+}
+
+/// A secret in the configuration is only as private as the configuration is.
+fn secrets_in(config: &Config, path: &Path) -> Option<CheckLine> {
+    let keys: Vec<String> = config.store.secrets_given().iter().map(|key| format!("store.{key}")).collect();
+    let found = central::secret::open_to_others(path).ok()??;
+    let (keys, path) = (keys.join(" and "), path.display());
+    (!keys.is_empty()).then(|| {
+        bad(
+            "secrets",
+            format!(
+                "{keys} stands in {path}, which is open to others ({found}). Close it: chmod 600 {path}; or move the secret \
+                 out: tillbridge secret set NAME, and {{ kept = \"NAME\" }} in its place"
+            ),
+        )
+    })
 }
 
 fn good(what: &str, found: String) -> CheckLine {

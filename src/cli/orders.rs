@@ -15,6 +15,7 @@ use crate::domain::{OrderLine, OrderState};
 use crate::ledger::declarations::Word;
 use crate::ledger::files::FileShown;
 use crate::ledger::orders::{HistoryEntry, JournalledOrder, OrderFilter};
+use crate::ledger::pages::ELSEWHERE;
 use crate::ledger::{Ledger, LedgerError};
 use crate::ports::{Clock, Purpose};
 
@@ -196,6 +197,7 @@ fn list(ledger: &Ledger, filter: &OrderFilter, format: Format, out: &mut dyn Wri
 
 fn remark(order: &JournalledOrder) -> String {
     match (&order.reason, order.before_our_time) {
+        _ if order.elsewhere => ELSEWHERE.to_owned(),
         (Some(reason), _) => reason.clone(),
         (None, true) => "placed before the agent took over".to_owned(),
         (None, false) => String::new(),
@@ -206,7 +208,7 @@ fn as_json(order: &JournalledOrder) -> serde_json::Value {
     json!({
         "id": order.order.id, "number": order.order.number, "placed_at": order.order.placed_at,
         "state": order.state, "reason": order.reason, "files_written": order.copies,
-        "before_our_time": order.before_our_time, "received_at": order.received_at, "changed_at": order.changed_at,
+        "before_our_time": order.before_our_time, "elsewhere": order.elsewhere, "received_at": order.received_at, "changed_at": order.changed_at,
         "store_status": order.order.store_status, "standing": order.order.standing,
         "currency": order.order.currency, "total": order.order.total.to_string(), "lines": order.order.lines,
     })
@@ -232,7 +234,8 @@ fn show(ledger: &Ledger, id: &str, format: Format, out: &mut dyn Write) -> CliRe
 
 fn print_order(out: &mut dyn Write, order: &JournalledOrder) -> io::Result<()> {
     let (number, status) = (output::shown(&order.order.number), output::shown(&order.order.store_status));
-    writeln!(out, "Order {number} ({status} in the web store) is {}", order.state)?;
+    let whose = if order.elsewhere { "" } else { " in the web store" };
+    writeln!(out, "Order {number} ({status}{whose}) is {}", order.state)?;
     let why = remark(order);
     if !why.is_empty() {
         writeln!(out, "  {}", output::shown(&why))?;
@@ -275,4 +278,79 @@ fn print_history(out: &mut dyn Write, history: Vec<HistoryEntry>) -> io::Result<
     let row =
         |entry: HistoryEntry| vec![output::local(entry.at), entry.what, entry.detail.unwrap_or_default(), entry.by];
     output::table(out, &["when", "what", "particulars", "by"], history.into_iter().map(row).collect(), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use rust_decimal::Decimal;
+
+    use super::*;
+    use crate::domain::order::{Customer, Standing};
+    use crate::domain::{OrderId, Quantity, Sku, WebOrder};
+    use crate::ports::{FeedCursor, OrderPage};
+
+    fn order() -> WebOrder {
+        let line = OrderLine {
+            id: "1".into(),
+            sku: Sku::new("A").unwrap(),
+            name: "Article".into(),
+            ordered: 2.into(),
+            cancelled: Quantity::ZERO,
+            shipped: Quantity::ZERO,
+            refunded: Quantity::ZERO,
+            returned: Quantity::ZERO,
+            price: Decimal::ONE,
+            price_incl_tax: Decimal::ONE,
+            tax_percent: Decimal::ZERO,
+            discount: Decimal::ZERO,
+            takes_stock: true,
+        };
+        WebOrder {
+            id: OrderId("7".into()),
+            number: "000000007".into(),
+            placed_at: Timestamp::UNIX_EPOCH,
+            standing: Standing::Ready,
+            store_status: "pending".into(),
+            customer: Customer::default(),
+            payment: String::new(),
+            shipping: String::new(),
+            currency: "EUR".into(),
+            total: Decimal::TWO,
+            shipping_total: Decimal::ZERO,
+            lines: vec![line],
+        }
+    }
+
+    #[test]
+    fn an_order_that_another_shop_fulfils_is_called_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let cursor = FeedCursor("1".into());
+        ledger.record_orders(&[order()], &cursor, Timestamp::MIN, Timestamp::UNIX_EPOCH).unwrap();
+        let id = order().id;
+        let page = OrderPage {
+            orders: Vec::new(),
+            unreadable: Vec::new(),
+            elsewhere: vec![id.clone(), OrderId("8".into())],
+            next: cursor,
+            more: false,
+        };
+        assert!(!ledger.knows_page(&page, Timestamp::MIN).unwrap());
+        let recorded = ledger.record_page(&page, Timestamp::MIN, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!((recorded.new, recorded.changed), (0, 1), "what was never this shop's is not noted");
+        assert!(ledger.knows_page(&page, Timestamp::MIN).unwrap(), "no write for a page read again");
+        ledger.order_withdrawn(&id, Timestamp::UNIX_EPOCH).unwrap();
+        let mut shown = Vec::new();
+        show(&ledger, "7", Format::Table, &mut shown).unwrap();
+        let shown = String::from_utf8(shown).unwrap();
+        assert!(shown.starts_with("Order 000000007 (fulfilled by another shop) is withdrawn"), "{shown}");
+        assert!(shown.contains("given to another shop"), "{shown}");
+        let mut listed = Vec::new();
+        list(&ledger, &OrderFilter::default(), Format::Table, &mut listed).unwrap();
+        assert!(String::from_utf8(listed).unwrap().contains("fulfilled by another shop"));
+        let mut listed = Vec::new();
+        list(&ledger, &OrderFilter::default(), Format::Json, &mut listed).unwrap();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&listed).unwrap()[0]["elsewhere"], true);
+    }
 }

@@ -94,6 +94,14 @@ impl AgentProcess {
     /// # Errors
     /// When the program cannot be started.
     pub fn start(&mut self) -> Result<(), DemoError> {
+        self.start_with(&[])
+    }
+
+    /// Starts it with these environment variables.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn start_with(&mut self, variables: &[(&str, &str)]) -> Result<(), DemoError> {
         let log = File::options()
             .create(true)
             .append(true)
@@ -103,6 +111,7 @@ impl AgentProcess {
             .arg("--config")
             .arg(self.config())
             .arg("run")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -18,6 +18,7 @@ pub(crate) struct Request {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    uri: Uri,
 }
 
 impl Request {
@@ -28,12 +29,22 @@ impl Request {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decoded(name, true), decoded(value, true))
         });
-        Self { method, path, query: query.collect(), headers, body: body.to_vec() }
+        Self { method, path, query: query.collect(), headers, body: body.to_vec(), uri: uri.clone() }
     }
 
     /// The path's segments, as text.
     pub(crate) fn segments(&self) -> Vec<&str> {
         self.path.iter().map(String::as_str).collect()
+    }
+
+    /// The path, encoded as it came.
+    pub(crate) fn path_as_sent(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// The query, encoded as it came.
+    pub(crate) fn query_as_sent(&self) -> &str {
+        self.uri.query().unwrap_or_default()
     }
 
     /// The first value of this name in the query.
@@ -54,7 +65,7 @@ impl Request {
 }
 
 /// Undoes percent-encoding; in a query `+` is a blank as well.
-fn decoded(text: &str, plus_is_blank: bool) -> String {
+pub(crate) fn decoded(text: &str, plus_is_blank: bool) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {

@@ -7,15 +7,18 @@
 //!
 //! The books are pure (no I/O; time comes from the clock they were given); [`rest`] puts them behind HTTP.
 
+mod checkout;
 mod life;
 mod order;
 mod refund;
 mod render;
+mod replica;
 pub mod rest;
 mod rest_orders;
 mod rest_person;
 mod rest_stock;
 mod search;
+mod sign_in;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -32,9 +35,12 @@ use crate::domain::Quantity;
 use crate::domain::order::Customer;
 use crate::ports::Clock;
 
+pub use checkout::{Checkout, StoreView, Website};
 pub use life::ShipLine;
 pub use order::{Comment, Order, Placed, Row, State};
 pub use refund::{Creditmemo, Refund};
+pub use replica::Quirks;
+pub use sign_in::{Integration, SignIn};
 pub use stock::{LegacyItem, Reservation, Source, SourceItem, SourceWrite};
 
 /// The stock that the shop's website sells from. (Stock 1 is Magento's default stock.)
@@ -181,8 +187,15 @@ pub struct MagentoBooks {
     next_row: i64,
     next_comment: i64,
     journal: Vec<Happening>,
+    websites: Vec<Website>,
+    views: Vec<StoreView>,
+    replica: Option<replica::Replica>,
+    /// In what it differs from the one that was observed.
+    pub quirks: Quirks,
     /// Most items in one array, when the shop has its input limit on (off by default).
     pub input_limit: Option<usize>,
+    /// Who is let in.
+    pub sign_in: SignIn,
     /// Refuse comments that carry a status foreign to the order's state, as 2.4.7 does.
     pub strict_comment_status: bool,
 }
@@ -196,6 +209,7 @@ impl std::fmt::Debug for MagentoBooks {
 impl MagentoBooks {
     /// An empty shop. With MSI it has the source `default`, which no website sells from.
     pub fn new(mode: Mode, clock: Arc<dyn Clock>) -> Self {
+        let (websites, views) = checkout::installed();
         Self {
             clock,
             mode,
@@ -212,7 +226,12 @@ impl MagentoBooks {
             next_row: 1,
             next_comment: 1,
             journal: Vec::new(),
+            websites,
+            views,
+            replica: None,
+            quirks: Quirks::default(),
             input_limit: None,
+            sign_in: SignIn::default(),
             strict_comment_status: true,
         }
     }

@@ -28,7 +28,7 @@ pub fn start(folder: &Path, port: u16) -> Result<StoreServer, DemoError> {
     let write = |name: &str, text: &str| {
         std::fs::write(folder.join(name), text).map_err(DemoError::io(format!("write {name}")))
     };
-    write("store-token", &server.token)?;
+    super::write_private(&folder.join("store-token"), &server.token).map_err(DemoError::io("write store-token"))?;
     write("store-ca.pem", &server.ca_pem)?;
     write("config.toml", &config(folder, &server))?;
     Ok(server)

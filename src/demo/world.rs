@@ -74,7 +74,7 @@ impl World {
         let write = |name: &str, text: &str| {
             std::fs::write(folder.join(name), text).map_err(DemoError::io(format!("write {name}")))
         };
-        write("store-token", &server.token)?;
+        super::write_private(&folder.join("store-token"), &server.token).map_err(DemoError::io("write store-token"))?;
         write("store-ca.pem", &server.ca_pem)?;
         let till = SimulatedTill::new(folder, Habits::default()).map_err(DemoError::io("make the till's folders"))?;
         let pace = Pace { watch: options.watch, hold_at_most_ms: options.hold_at_most_ms };

@@ -225,6 +225,7 @@ fn ask_staff(
         refunded,
         is_unproved: booking.order.state == OrderState::TakenUnproved,
         is_void: booking.file.is_some() && order.is_void(),
+        is_elsewhere: booking.order.elsewhere,
         left: booking.left.iter().map(|(name, _)| name.clone()).collect(),
         why,
     };

@@ -9,7 +9,7 @@ use rusqlite::{Transaction, params};
 use super::corrections::cancellation_moved;
 use super::files::{FileOrder, FileState, OpenFile, move_if_it_fits, taken_back_in};
 use super::older::{has_begun, unproved_in};
-use super::orders::{AGENT, move_order, note};
+use super::orders::{AGENT, move_order, note, withdrawn_because};
 use super::plans::give_number_back;
 use super::{Doing, Ledger, Result, acknowledgements, item_map, micros, outbox};
 use crate::domain::OrderId;
@@ -174,7 +174,7 @@ impl Ledger {
                 if file.purpose == Purpose::Cancellation {
                     cancellation_moved(tx, &order.id, "cancellation taken back", &file.names.name, now)?;
                 } else if order.void {
-                    let why = "cancelled in the web store before the till could see it";
+                    let why = withdrawn_because(tx, &order.id)?;
                     move_if_it_fits(tx, &order.id, OrderEvent::Withdrawn, why, now)?;
                 }
             }

@@ -10,7 +10,7 @@ use rusqlite::{Row, Transaction, params};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::orders::{AGENT, move_order};
+use super::orders::{AGENT, move_order, withdrawn_because};
 use super::{Doing, Ledger, LedgerError, Result, at_column, corrections, declarations, micros, older};
 use crate::domain::OrderId;
 use crate::domain::gate::PublishedOrder;
@@ -233,7 +233,7 @@ pub(super) fn visible_in(
 /// Moves an order of a file that was taken back before the till took it.
 pub(super) fn taken_back_in(tx: &Transaction<'_>, order: &FileOrder, now: Timestamp) -> Result<()> {
     let (event, why) = if order.void {
-        (OrderEvent::Withdrawn, "cancelled in the web store before the till took it")
+        (OrderEvent::Withdrawn, withdrawn_because(tx, &order.id)?)
     } else {
         (OrderEvent::TakenBack, "taken back before the till took it, to be written anew")
     };

@@ -39,6 +39,8 @@ pub struct Task {
     pub is_unproved: bool,
     /// Is nothing left of the order?
     pub is_void: bool,
+    /// Does another shop fulfil it now?
+    pub is_elsewhere: bool,
     /// Cancellation files that have gone without proof that the till booked them.
     pub left: Vec<String>,
     /// Why no cancellation file is written, where the till reads them.

@@ -1,17 +1,14 @@
 //! The journal of web orders: what the store said of each, and how far it has come.
 //!
-//! Promises: an order is known by its store key and the hash of its content, so reading it twice changes nothing; its
-//! state moves only along [`OrderState::after`]; every move is in the history with who and when.
+//! Promises: an order's state moves only along [`OrderState::after`]; every move is in the history with who and when.
+//! How orders get in is in [`super::pages`].
 
+use super::{Doing, Ledger, LedgerError, Result, at_column, declarations, micros, outbox};
+use crate::domain::order::OrderEvent;
+use crate::domain::{OrderId, OrderState, WebOrder};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-
-use super::{Doing, Ledger, LedgerError, Result, at_column, declarations, facts, micros, outbox, set_fact_in};
-use crate::domain::order::{OrderEvent, Standing};
-use crate::domain::{OrderId, OrderState, Quantity, WebOrder};
-use crate::ports::{FeedCursor, hex};
 
 /// The name under which the agent itself stands in the history.
 pub const AGENT: &str = "agent";
@@ -29,6 +26,8 @@ pub struct JournalledOrder {
     pub copies: u32,
     /// Placed before the agent took over; exported only when asked for.
     pub before_our_time: bool,
+    /// Another shop fulfils it now; nothing of it is this shop's any more.
+    pub elsewhere: bool,
     /// When the agent first heard of it.
     pub received_at: Timestamp,
     /// When the journal's row last changed.
@@ -69,48 +68,6 @@ pub struct OrderFilter {
 }
 
 impl Ledger {
-    /// Notes a page of the order feed, the SKUs that it makes due, and where the feed continues: one transaction.
-    ///
-    /// `ours_since`: orders placed earlier are not exported on their own.
-    ///
-    /// # Errors
-    /// A failure of SQLite. Nothing of the page is then noted.
-    pub fn record_orders(
-        &self,
-        orders: &[WebOrder],
-        next: &FeedCursor,
-        ours_since: Timestamp,
-        now: Timestamp,
-    ) -> Result<Recorded> {
-        self.transact("note new orders", |tx| {
-            let mut recorded = Recorded::default();
-            for order in orders {
-                record_one(tx, order, ours_since, now, &mut recorded)?;
-            }
-            let known = super::fact_in(tx, facts::FEED_CURSOR)?;
-            if known.as_deref() != Some(next.0.as_str()) {
-                set_fact_in(tx, facts::FEED_CURSOR, Some(&next.0))?;
-            }
-            Ok(recorded)
-        })
-    }
-
-    /// Would noting this page change anything? Spares the idle agent a write.
-    ///
-    /// # Errors
-    /// A failure of SQLite.
-    pub fn knows_orders(&self, orders: &[WebOrder], next: &FeedCursor, ours_since: Timestamp) -> Result<bool> {
-        self.read("compare orders", |tx| {
-            for order in orders {
-                let known = content_hash_in(tx, &order.id)?;
-                if known != Some(content_hash(order)) && (known.is_some() || !is_history(order, ours_since)) {
-                    return Ok(false);
-                }
-            }
-            Ok(super::fact_in(tx, facts::FEED_CURSOR)?.as_deref() == Some(next.0.as_str()))
-        })
-    }
-
     /// One order by its store key or its number.
     ///
     /// # Errors
@@ -164,20 +121,14 @@ impl Ledger {
         })
     }
 
-    /// Notes that an order was cancelled before any file of it was visible.
+    /// Notes that an order was cancelled, or given to another shop, before any file of it was visible.
     ///
     /// # Errors
     /// A failure of SQLite, or an order in another state.
     pub fn order_withdrawn(&self, id: &OrderId, now: Timestamp) -> Result<()> {
         self.transact("note a cancelled order", |tx| {
-            move_order(
-                tx,
-                id,
-                OrderEvent::Withdrawn,
-                Some("cancelled in the web store before the till took it"),
-                AGENT,
-                now,
-            )
+            let why = withdrawn_because(tx, id)?;
+            move_order(tx, id, OrderEvent::Withdrawn, Some(why), AGENT, now)
         })
     }
 
@@ -217,6 +168,9 @@ fn refuse_doubling(found: &JournalledOrder, again: bool) -> Result<()> {
             "order {number} was taken by the till ({}); writing it once more may book it twice. If the till really lost it: --again",
             found.state
         )),
+        _ if found.elsewhere => {
+            not_possible(format!("order {number} has nothing left to book here: another shop fulfils it"))
+        }
         _ if found.order.is_void() => {
             not_possible(format!("order {number} has nothing left to book: it was cancelled in the web store"))
         }
@@ -228,17 +182,26 @@ fn refuse_doubling(found: &JournalledOrder, again: bool) -> Result<()> {
 }
 
 pub(super) const SELECT: &str =
-    "SELECT id, body, state, reason, copies, before_our_time, received_at, changed_at FROM web_order";
+    "SELECT id, body, state, reason, copies, before_our_time, elsewhere, received_at, changed_at FROM web_order";
 
 fn order_row(row: &Row<'_>) -> rusqlite::Result<Result<JournalledOrder>> {
     let (id, body, state): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
     let damaged = |why: String| LedgerError::Damaged { table: "web_order", row: id.clone(), why };
     let order = serde_json::from_str(&body).map_err(|error| damaged(error.to_string()));
     let state = OrderState::from_word(&state).ok_or_else(|| damaged(format!("state {state:?}")));
-    let (reason, copies, before_our_time) = (row.get(3)?, row.get(4)?, row.get(5)?);
-    let (received_at, changed_at) = (at_column(row.get(6)?), at_column(row.get(7)?));
+    let (reason, copies, before_our_time, elsewhere) = (row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?);
+    let (received_at, changed_at) = (at_column(row.get(7)?), at_column(row.get(8)?));
     Ok(order.and_then(|order| {
-        Ok(JournalledOrder { order, state: state?, reason, copies, before_our_time, received_at, changed_at })
+        Ok(JournalledOrder {
+            order,
+            state: state?,
+            reason,
+            copies,
+            before_our_time,
+            elsewhere,
+            received_at,
+            changed_at,
+        })
     }))
 }
 
@@ -253,86 +216,17 @@ pub(super) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "[]".to_owned())
 }
 
-fn content_hash(order: &WebOrder) -> String {
-    hex(&Sha256::digest(json(order).as_bytes()))
-}
-
-fn content_hash_in(tx: &Connection, id: &OrderId) -> Result<Option<String>> {
-    tx.prepare_cached("SELECT content_hash FROM web_order WHERE id = ?1")
-        .and_then(|mut found| found.query_row([&id.0], |row| row.get(0)).optional())
-        .doing("compare an order")
-}
-
-fn record_one(
-    tx: &Transaction<'_>,
-    order: &WebOrder,
-    ours_since: Timestamp,
-    now: Timestamp,
-    recorded: &mut Recorded,
-) -> Result<()> {
-    let hash = content_hash(order);
-    let known = content_hash_in(tx, &order.id)?;
-    if known.as_ref() == Some(&hash) || (known.is_none() && is_history(order, ours_since)) {
-        return Ok(());
-    }
-    // SKUs of the old description are due as well: a line may have gone.
-    outbox::mark_order_due(tx, &order.id, now)?;
-    upsert(tx, order, &hash, order.placed_at < ours_since, now).doing("note an order")?;
-    write_claims(tx, order).doing("note an order's lines")?;
-    outbox::mark_order_due(tx, &order.id, now)?;
-    if known.is_none() {
-        recorded.new += 1;
-        note(tx, &order.id, "received", Some(&order.store_status), AGENT, now)
+/// Why an order of which nothing is wanted any more was taken back before the till took it.
+pub(super) fn withdrawn_because(tx: &Transaction<'_>, id: &OrderId) -> Result<&'static str> {
+    let elsewhere = tx
+        .prepare_cached("SELECT elsewhere FROM web_order WHERE id = ?1")
+        .and_then(|mut found| found.query_row([&id.0], |row| row.get::<_, bool>(0)))
+        .doing("read an order")?;
+    Ok(if elsewhere {
+        "another shop fulfils it, and the till had not taken it"
     } else {
-        recorded.changed += 1;
-        note(tx, &order.id, "changed in the web store", Some(&order.store_status), AGENT, now)?;
-        if order.is_void() { Ok(()) } else { move_order(tx, &order.id, OrderEvent::Changed, None, AGENT, now) }
-    }
-}
-
-/// Was it over before the agent took over? Then it claims nothing, and a shop may have a hundred thousand of them.
-fn is_history(order: &WebOrder, ours_since: Timestamp) -> bool {
-    order.placed_at < ours_since && order.lines.iter().all(|line| line.reserved().is_zero())
-}
-
-fn upsert(tx: &Transaction<'_>, order: &WebOrder, hash: &str, early: bool, now: Timestamp) -> rusqlite::Result<()> {
-    let ready = order.standing == Standing::Ready;
-    tx.prepare_cached(
-        "INSERT INTO web_order (id, number, placed_at, received_at, changed_at, ready, void, store_status, content_hash, body, state, before_our_time)
-         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, 'received', ?10)
-         ON CONFLICT (id) DO UPDATE SET number = excluded.number, changed_at = excluded.changed_at, ready = excluded.ready,
-           void = excluded.void, store_status = excluded.store_status, content_hash = excluded.content_hash, body = excluded.body",
-    )?
-    .execute(params![
-        order.id.0, order.number, micros(order.placed_at), micros(now), ready, order.is_void(), order.store_status, hash,
-        json(order), early
-    ])?;
-    Ok(())
-}
-
-fn write_claims(tx: &Transaction<'_>, order: &WebOrder) -> rusqlite::Result<()> {
-    tx.prepare_cached("DELETE FROM order_claim WHERE order_id = ?1")?.execute([&order.id.0])?;
-    let mut claims = std::collections::BTreeMap::<&str, [Quantity; 3]>::new();
-    for line in order.lines.iter().filter(|line| line.takes_stock) {
-        let [to_take, reserved, shipped] = claims.entry(line.sku.as_str()).or_default();
-        *to_take = *to_take + line.to_take();
-        *reserved = *reserved + line.reserved();
-        *shipped = *shipped + line.left_by_shipment();
-    }
-    let mut insert = tx.prepare_cached(
-        "INSERT INTO order_claim (sku, order_id, to_take, reserved, shipped) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    for (sku, [to_take, reserved, shipped]) in claims {
-        insert.execute(params![sku, order.id.0, to_take.to_string(), reserved.to_string(), shipped.to_string()])?;
-    }
-    // What the till has of it stays in view, also where the store no longer lists it.
-    tx.prepare_cached(
-        "INSERT INTO order_claim (sku, order_id, to_take, reserved, shipped)
-         SELECT DISTINCT u.sku, ?1, '0', '0', '0' FROM order_file f JOIN order_file_units u ON u.name = f.name AND u.order_id = ?1
-         WHERE f.order_id = ?1 AND u.sku NOT IN (SELECT value FROM json_each(?2)) ON CONFLICT DO NOTHING",
-    )?
-    .execute(params![order.id.0, json(&order.lines.iter().map(|line| line.sku.as_str()).collect::<Vec<_>>())])?;
-    Ok(())
+        "cancelled in the web store before the till took it"
+    })
 }
 
 /// Moves an order along its life cycle, with its history.

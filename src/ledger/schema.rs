@@ -15,13 +15,14 @@ use super::{Doing, LOCK_NAME, LedgerError, Result};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Forward-only; never edited after a release. The position is the version that it leads to.
-pub(super) const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("0001_ledger.sql"),
     include_str!("0002_deltas.sql"),
     include_str!("0003_order_file_sequence.sql"),
     include_str!("0004_order_files.sql"),
     include_str!("0005_items.sql"),
     include_str!("0006_corrections.sql"),
+    include_str!("0007_elsewhere.sql"),
 ];
 
 pub(super) fn take_lock(folder: &Path) -> Result<File> {

@@ -1,7 +1,8 @@
 //! Intake: the store's order feed into the journal.
 //!
 //! Promises: the cursor moves only with the page that it belongs to, in one transaction; an order that cannot be
-//! understood is reported by number and never stops the others; a page read twice changes nothing.
+//! understood is reported by number and never stops the others; a page read twice changes nothing; orders of other shops
+//! are not recorded.
 
 use std::sync::Arc;
 
@@ -99,10 +100,10 @@ impl Intake {
 
     fn record(&self, page: &OrderPage) -> Result<Recorded, LedgerError> {
         let (since, now) = (self.shop.settings.ours_since, self.shop.clock.now());
-        if self.shop.ledger.knows_orders(&page.orders, &page.next, since)? {
+        if self.shop.ledger.knows_page(page, since)? {
             return Ok(Recorded::default());
         }
-        self.shop.ledger.record_orders(&page.orders, &page.next, since, now)
+        self.shop.ledger.record_page(page, since, now)
     }
 
     fn report_unreadable(&self, unreadable: &[(String, String)]) {

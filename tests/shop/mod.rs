@@ -16,7 +16,7 @@ use tillbridge::central;
 use tillbridge::clock::SystemClock;
 use tillbridge::config::Config;
 use tillbridge::demo::clock::HandClock;
-use tillbridge::demo::magento::{self, Magento, Mode};
+use tillbridge::demo::magento::{self, Integration, Magento, Mode};
 use tillbridge::demo::server::StoreServer;
 use tillbridge::demo::store_api::{self, Store, StoreBooks};
 use tillbridge::demo::till::{Habits, SimulatedTill};
@@ -444,6 +444,16 @@ impl TestShop {
         shop
     }
 
+    /// Another shop at the same Magento, on the same clock: with an agent, a till and a source of its own, in which ten
+    /// teapots are counted as well.
+    pub(crate) fn open_beside(other: &Self, source: &str) -> Self {
+        let (clock, magento) = (other.clock.clone(), other.magento.clone());
+        magento.with(|books| books.add_source(source, source));
+        let router = magento::rest::router(magento.clone(), TOKEN);
+        let kind = format!("kind = \"magento\"\nmagento.source = \"{source}\"");
+        Self::open_on(clock, magento, None, router, &kind)
+    }
+
     fn open_on(clock: HandClock, magento: Magento, store: Option<Store>, router: Router, kind: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = StoreServer::start(router, TOKEN).unwrap();
@@ -451,7 +461,31 @@ impl TestShop {
         let config = config(folder.path(), &server, kind);
         let mut shop = Self { clock, magento, store, woo: None, server, till, config, folder, alive: None };
         shop.start();
+        // Every promise can be tried signed as well; tests/run does.
+        if shop.store.is_none() && kind != WOOCOMMERCE && std::env::var_os("TILLBRIDGE_TESTS_SIGN").is_some() {
+            shop.sign();
+        }
         shop
+    }
+
+    /// From now on the store refuses tokens, and the agent signs its requests.
+    pub(crate) fn sign(&mut self) {
+        let own = Integration::of_the_demo();
+        let given = |text: &str| central::Secret::new(text).into();
+        let oauth = central::OAuthSettings {
+            consumer_key: own.consumer_key.clone(),
+            consumer_secret: given(&own.consumer_secret),
+            access_token: given(&own.access_token),
+            access_token_secret: given(&own.access_token_secret),
+        };
+        self.magento.with(|books| {
+            books.sign_in.refuses_bearer = true;
+            books.sign_in.integration = Some(own);
+        });
+        self.configure(|config| {
+            config.store.token = None;
+            config.store.magento.get_or_insert_default().oauth = Some(oauth);
+        });
     }
 
     /// A shop whose first export has been admitted and sent.

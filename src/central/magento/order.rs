@@ -172,7 +172,7 @@ fn per_unit(price: Decimal, bundles: Quantity, units: Quantity) -> Result<Decima
 }
 
 /// What a quantity of the bundle means for one of its parts.
-fn share(parent: &Row, part: &Row, of_parent: Option<Figure>) -> Result<Quantity, String> {
+pub(super) fn share(parent: &Row, part: &Row, of_parent: Option<Figure>) -> Result<Quantity, String> {
     let bundles = of_parent.unwrap_or_default().0;
     if bundles.is_zero() {
         return Ok(Quantity::ZERO);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::query::{Search, filter};
 use super::wire::{self, List, Product, Said, SourceItem, number};
-use super::{Keeping, Magento, is_unknown_route, limit_named, permanent};
+use super::{Keeping, Magento, is_unknown_route, limit_named, permanent, refusal};
 use crate::central::client::{Call, Reply, encoded};
 use crate::domain::{Quantity, Sku};
 use crate::ports::{Holding, HoldingKind, StockItem, StoreError, WriteOutcome, Written};
@@ -101,7 +101,7 @@ impl Magento {
         let route = "/products";
         let call = self.get("looking up products", &format!("{route}?{}", search(&all, all.len()).query()));
         let reply = self.client.send(&call).await?;
-        if matches!(reply.status, 401 | 403) && !reply.is_web_page() {
+        if refusal::right_refused(&reply).is_some() {
             return Ok(Catalogue(None));
         }
         let list: List<Product> = match limit_named(&reply) {
@@ -191,7 +191,7 @@ impl Magento {
     /// Is the product missing, or unreachable by its name? Other refusals are failures.
     fn not_there(&self, call: &Call, reply: &Reply, sku: &Sku) -> Result<Option<Missing>, StoreError> {
         if reply.status != 404 {
-            return Ok(None);
+            return Ok(refusal::unsigned_path(&self.client, reply, sku).map(Missing::Slash));
         }
         // Apache turns an encoded slash away unless AllowEncodedSlashes is on; nginx lets it through (observed).
         if sku.as_str().contains(['/', '\\']) && (reply.is_web_page() || is_unknown_route(reply)) {
@@ -362,8 +362,9 @@ fn named(skus: &[&Sku]) -> Vec<super::query::Filter> {
 
 /// Cuts a list of SKUs into parts that fit into one address.
 fn askable(skus: &[Sku]) -> Vec<&[Sku]> {
-    /// What one more filter costs besides its value.
-    const FILTER: usize = 160;
+    /// What one more filter costs besides its value: more than its bytes, so that no question has ten, whose numbers
+    /// Magento sorts otherwise than RFC 5849 when it checks a signature.
+    const FILTER: usize = 560;
     let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
     for (place, sku) in skus.iter().enumerate() {
         let size = encoded(sku.as_str()).len() + if sku.as_str().contains(',') { FILTER } else { 3 };

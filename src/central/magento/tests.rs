@@ -484,6 +484,73 @@ async fn without_acknowledgements_nothing_is_sent() {
     assert_eq!(store.lines(), [""; 0]);
 }
 
+// -------------------------------------------------------------------------------------------------------------- signed
+
+/// Without MSI, signed; everything but the mode is up to `script`.
+fn signed_legacy(store: &FakeStore) -> Magento {
+    let given = |text: &str| crate::central::Secret::new(text).into();
+    let oauth = crate::central::OAuthSettings {
+        consumer_key: "ck".into(),
+        consumer_secret: given("a"),
+        access_token: given("b"),
+        access_token_secret: given("c"),
+    };
+    let settings = StoreSettings {
+        magento: Some(MagentoSettings { oauth: Some(oauth), ..MagentoSettings::default() }),
+        ..StoreSettings::new(StoreKind::Magento, &store.url)
+    };
+    let authorization = crate::central::authorize::Authorization::oauth(settings.oauth().unwrap()).unwrap();
+    Magento::new(Client::new(&settings, authorization, explain_signed).unwrap(), &settings)
+}
+
+#[tokio::test]
+async fn a_sku_in_whose_address_magento_gets_the_signature_wrong_is_said_to_be_so_and_stops_no_other() {
+    let store = legacy(|asked| match asked.line().as_str() {
+        "GET /rest/V1/products" => says(
+            200,
+            r#"{"items":[{"sku":"AB/12","type_id":"simple"},{"sku":"PLAIN","type_id":"simple"}],"total_count":2}"#,
+        ),
+        line if line.contains('%') => says(401, recorded!("err-401-oauth-signature.json")),
+        line if line.starts_with("GET") => says(200, recorded!("legacy-stock-item-get.json")),
+        _ => says(200, recorded!("legacy-stock-item-put.json")),
+    });
+    let shop = signed_legacy(&store);
+    let held = shop.holdings(&skus(&["AB/12", "PLAIN"])).await.unwrap();
+    let kind = |name: &str| held.iter().find(|holding| holding.sku.as_str() == name).unwrap().kind.clone();
+    assert!(matches!(kind("AB/12"), HoldingKind::NotKept(why) if why.contains("magento2#37830")), "{held:?}");
+    assert!(matches!(kind("PLAIN"), HoldingKind::Kept(..)), "{held:?}");
+    let written = outcomes(shop.write_stock(&batch(vec![item("AB/12", "1"), item("PLAIN", "2")])).await.unwrap());
+    assert!(matches!(&written[0].1, WriteOutcome::Refused(why) if why.contains("letters, digits")), "{written:?}");
+    assert_eq!(written[1].1, WriteOutcome::Stored(2.into()));
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_not_taken_for_a_property_of_the_skus() {
+    let store = legacy(|_| says(401, recorded!("err-401-oauth-signature.json")));
+    for result in [
+        signed_legacy(&store).holdings(&skus(&["PLAIN"])).await.err(),
+        signed_legacy(&store).write_stock(&batch(vec![item("PLAIN", "2")])).await.err(),
+    ] {
+        let error = result.unwrap();
+        assert_eq!(error.class, FailureClass::Permanent);
+        assert!(error.what.contains("consumer secret"), "{error}");
+    }
+}
+
+/// From ten on, Magento sorts the numbers in names otherwise than RFC 5849 (strnatcmp), and every signature would fail.
+#[tokio::test]
+async fn no_question_has_ten_filters() {
+    let store = msi(|_| says(200, r#"{"items":null,"total_count":0}"#));
+    let many: Vec<Sku> = (0..40).map(|number| sku(&format!("A,{number}"))).collect();
+    shop(&store).holdings(&many).await.unwrap();
+    let asked = store.asked();
+    assert!(asked.iter().any(|one| one.path.contains("[filters][7]")), "{asked:?}");
+    assert!(
+        !asked.iter().any(|one| one.path.contains("[filters][9]") || one.path.contains("[filters][10]")),
+        "{asked:?}"
+    );
+}
+
 // --------------------------------------------------------------------------------------------------------------- check
 
 #[tokio::test]
@@ -498,10 +565,10 @@ async fn check_tries_everything_and_changes_nothing() {
     let lines = shop(&store).check().await;
     let failed: Vec<&str> = lines.iter().filter(|line| !line.ok).map(|line| line.what.as_str()).collect();
     assert_eq!(failed, ["the right to comment on orders"], "{lines:#?}");
-    assert_eq!(lines.len(), 9);
+    assert_eq!(lines.len(), 11);
     assert!(lines[2].found.contains("27"));
     assert!(lines[4].found.contains("Store A"), "{lines:#?}");
-    assert!(lines[8].found.contains("Magento_Sales::comment"));
+    assert!(lines[10].found.contains("Magento_Sales::comment"));
     assert_eq!(posts(&store), [0], "an empty list");
 }
 

@@ -16,6 +16,9 @@ use crate::domain::Quantity;
 
 /// How Magento writes a moment; UTC, whatever the shop's time zone (observed; magento2#24985).
 pub(super) const DATE_FORMAT: &str = "%Y-%m-%d %H:%M:%S";
+/// How a moment is written in a filter. Databases read it as the other form (observed with a `Z` behind it, which not all
+/// of them do); a blank in a filter was reported to break the signature of a request (magento2#37278).
+const FILTER_FORMAT: &str = "%Y-%m-%dT%H:%M:%S";
 
 /// A list answer.
 #[derive(Debug, Deserialize)]
@@ -246,9 +249,9 @@ pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| format!("{text:?} is no date like 2026-11-23 16:31:24"))
 }
 
-/// Writes `2026-11-23 16:31:24`.
+/// Writes `2026-11-23T16:31:24`, for a filter.
 pub(super) fn written(moment: Timestamp) -> String {
-    moment.strftime(DATE_FORMAT).to_string()
+    moment.strftime(FILTER_FORMAT).to_string()
 }
 
 /// A quantity as a JSON number, digit for digit.
@@ -303,7 +306,7 @@ mod tests {
     #[test]
     fn dates_are_utc() {
         assert_eq!(moment("2026-11-23 16:31:24").unwrap().to_string(), "2026-11-23T16:31:24Z");
-        assert_eq!(written(moment("2026-01-02 03:04:05").unwrap()), "2026-01-02 03:04:05");
+        assert_eq!(written(moment("2026-01-02 03:04:05").unwrap()), "2026-01-02T03:04:05");
         assert!(moment("2026-11-23T16:31:24Z").is_err());
     }
 }

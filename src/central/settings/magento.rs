@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SettingsError, senseless};
+use super::{RoutingSettings, SecretFrom, SettingsError, senseless};
 use crate::units::Span;
 
 /// Magento's own source, which every installation has.
@@ -40,10 +40,39 @@ pub struct MagentoSettings {
     pub export_states: Vec<String>,
     /// Payment methods whose orders go to the till while still `new` ([`OFFLINE_PAYMENTS`]).
     pub offline_payments: Vec<String>,
+    /// Which orders are this shop's; unset: all of them.
+    pub routing: Option<RoutingSettings>,
     /// How far back to read orders again ([`OVERLAP`]).
     pub overlap: Span,
     /// Write a comment into the order when the till took it or refused it.
     pub acknowledge: bool,
+    /// Sign every request (OAuth 1.0a) instead of sending a token: needs no switch in the shop.
+    pub oauth: Option<OAuthSettings>,
+}
+
+/// The four values of an integration (System > Extensions > Integrations), for signing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OAuthSettings {
+    /// Consumer Key: which integration it is. Not secret.
+    pub consumer_key: String,
+    /// Consumer Secret.
+    pub consumer_secret: SecretFrom,
+    /// Access Token.
+    pub access_token: SecretFrom,
+    /// Access Token Secret.
+    pub access_token_secret: SecretFrom,
+}
+
+impl OAuthSettings {
+    /// Its secrets, each with its key.
+    pub(super) fn secrets(&mut self) -> [(&'static str, &mut SecretFrom); 3] {
+        [
+            ("magento.oauth.consumer_secret", &mut self.consumer_secret),
+            ("magento.oauth.access_token", &mut self.access_token),
+            ("magento.oauth.access_token_secret", &mut self.access_token_secret),
+        ]
+    }
 }
 
 impl Default for MagentoSettings {
@@ -54,8 +83,10 @@ impl Default for MagentoSettings {
             store_view: None,
             export_states: EXPORT_STATES.map(Into::into).into(),
             offline_payments: OFFLINE_PAYMENTS.map(Into::into).into(),
+            routing: None,
             overlap: OVERLAP,
             acknowledge: true,
+            oauth: None,
         }
     }
 }
@@ -70,9 +101,12 @@ impl MagentoSettings {
         if !self.store_view.as_ref().is_none_or(code) {
             return Err(senseless("magento.store_view", "must be the code of a store view: letters, digits and _"));
         }
+        if self.oauth.as_ref().is_some_and(|oauth| oauth.consumer_key.trim().is_empty()) {
+            return Err(senseless("magento.oauth.consumer_key", "is empty; the integration's page shows it"));
+        }
         if self.export_states.is_empty() {
             return Err(senseless("magento.export_states", "is empty; no order would ever reach the till"));
         }
-        Ok(())
+        self.routing.as_ref().map_or(Ok(()), RoutingSettings::validate)
     }
 }

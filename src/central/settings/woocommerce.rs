@@ -1,11 +1,8 @@
 //! The `[store.woocommerce]` part of the configuration.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
-use super::{SettingsError, StoreSettings, senseless};
-use crate::central::Secret;
+use super::{Secret, SecretFrom, SettingsError, StoreSettings, secret, senseless};
 use crate::units::Span;
 
 /// Orders are read again from this long before the newest change seen: a commit may be late, a clock may step back.
@@ -22,14 +19,10 @@ pub const MOST_AT_ONCE: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WooCommerceSettings {
-    /// The consumer key, `ck_…`.
-    pub consumer_key: Option<Secret>,
-    /// The consumer secret itself, `cs_…`. Better: `consumer_secret_env` or `consumer_secret_file`.
-    pub consumer_secret: Option<Secret>,
-    /// The environment variable that holds the consumer secret.
-    pub consumer_secret_env: Option<String>,
-    /// The file that holds the consumer secret.
-    pub consumer_secret_file: Option<PathBuf>,
+    /// The consumer key, `ck_…`, or where it is.
+    pub consumer_key: Option<SecretFrom>,
+    /// The consumer secret, `cs_…`, or where it is.
+    pub consumer_secret: Option<SecretFrom>,
     /// Order statuses that go to the till ([`EXPORT_STATUSES`]).
     pub export_statuses: Vec<String>,
     /// Payment methods whose orders go to the till while `on-hold` ([`OFFLINE_METHODS`]).
@@ -49,8 +42,6 @@ impl Default for WooCommerceSettings {
         Self {
             consumer_key: None,
             consumer_secret: None,
-            consumer_secret_env: None,
-            consumer_secret_file: None,
             export_statuses: EXPORT_STATUSES.map(Into::into).into(),
             offline_payments: OFFLINE_METHODS.map(Into::into).into(),
             overlap: MODIFIED_OVERLAP,
@@ -63,26 +54,8 @@ impl Default for WooCommerceSettings {
 
 impl WooCommerceSettings {
     pub(super) fn validate(&self) -> Result<(), SettingsError> {
-        match &self.consumer_key {
-            Some(key) if key.reveal().starts_with("ck_") => {}
-            Some(_) => {
-                return Err(senseless("woocommerce.consumer_key", "must begin with ck_, as WooCommerce shows it"));
-            }
-            None => {
-                let complaint = "is missing; make a key in WooCommerce > Settings > Advanced > REST API";
-                return Err(senseless("woocommerce.consumer_key", complaint));
-            }
-        }
-        let given =
-            [self.consumer_secret.is_some(), self.consumer_secret_env.is_some(), self.consumer_secret_file.is_some()];
-        let complaint = match given.into_iter().filter(|given| *given).count() {
-            1 => None,
-            0 => Some("is missing; give one of `consumer_secret_env`, `consumer_secret_file` or `consumer_secret`"),
-            _ => Some("give only one of `consumer_secret_env`, `consumer_secret_file` and `consumer_secret`"),
-        };
-        if let Some(complaint) = complaint {
-            return Err(senseless("woocommerce.consumer_secret", complaint));
-        }
+        looks_right(KEY, self.consumer_key.as_ref())?;
+        looks_right(SECRET, self.consumer_secret.as_ref())?;
         if self.export_statuses.is_empty() {
             return Err(senseless("woocommerce.export_statuses", "is empty; no order would ever reach the till"));
         }
@@ -97,29 +70,47 @@ impl WooCommerceSettings {
     /// # Errors
     /// When one is not there, or is none.
     pub(crate) fn read_key(&self) -> Result<(Secret, Secret), SettingsError> {
-        let key = self.consumer_key.clone().ok_or_else(|| senseless("woocommerce.consumer_key", "is missing"))?;
-        let unreadable = |key, place: String, source| SettingsError::Token { key, place, source };
-        let secret = match (&self.consumer_secret, &self.consumer_secret_env, &self.consumer_secret_file) {
-            (Some(secret), _, _) => Secret::new(secret.reveal()),
-            (None, Some(name), _) => {
-                let place = format!("the environment variable {name}");
-                let text = std::env::var(name)
-                    .map_err(|why| unreadable("woocommerce.consumer_secret_env", place, why.into()))?;
-                Secret::new(&text)
-            }
-            (None, None, Some(path)) => {
-                let text = std::fs::read_to_string(path).map_err(|why| {
-                    unreadable("woocommerce.consumer_secret_file", path.display().to_string(), why.into())
-                })?;
-                Secret::new(&text)
-            }
-            (None, None, None) => return Err(senseless("woocommerce.consumer_secret", "is missing")),
-        };
-        if !secret.reveal().starts_with("cs_") {
-            return Err(senseless("woocommerce.consumer_secret", "must begin with cs_, as WooCommerce shows it once"));
-        }
-        Ok((key, secret))
+        Ok((read(KEY, self.consumer_key.as_ref())?, read(SECRET, self.consumer_secret.as_ref())?))
     }
+
+    /// Its secrets, with their keys.
+    pub(super) fn secrets(&mut self) -> Vec<(&'static str, &mut SecretFrom)> {
+        let both = [(KEY.0, self.consumer_key.as_mut()), (SECRET.0, self.consumer_secret.as_mut())];
+        both.into_iter().filter_map(|(key, from)| Some((key, from?))).collect()
+    }
+}
+
+/// The key's name in the configuration, and how it begins.
+const KEY: (&str, &str) = ("woocommerce.consumer_key", "ck_");
+/// The secret's name in the configuration, and how it begins.
+const SECRET: (&str, &str) = ("woocommerce.consumer_secret", "cs_");
+
+fn missing(key: &'static str) -> SettingsError {
+    senseless(
+        key,
+        "is missing; make a key in WooCommerce > Settings > Advanced > REST API, and write { file = \"PATH\" } or { kept = \"NAME\" }",
+    )
+}
+
+fn begins((key, start): (&'static str, &str), text: &Secret) -> Result<(), SettingsError> {
+    if text.reveal().starts_with(start) {
+        return Ok(());
+    }
+    Err(senseless(key, format!("must begin with {start}, as WooCommerce shows it")))
+}
+
+/// Key and secret are easily mistaken for each other; one that stands in the configuration can be looked at.
+fn looks_right(which: (&'static str, &str), from: Option<&SecretFrom>) -> Result<(), SettingsError> {
+    match from.ok_or_else(|| missing(which.0))? {
+        SecretFrom::Given(text) => begins(which, text),
+        SecretFrom::Env(_) | SecretFrom::File(_) | SecretFrom::Credential(_) | SecretFrom::Kept { .. } => Ok(()),
+    }
+}
+
+fn read(which: (&'static str, &str), from: Option<&SecretFrom>) -> Result<Secret, SettingsError> {
+    let text = secret(which.0, from.ok_or_else(|| missing(which.0))?)?;
+    begins(which, &text)?;
+    Ok(text)
 }
 
 /// A status as the REST interface names it: `wc-processing` is the database's spelling.

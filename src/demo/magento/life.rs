@@ -69,15 +69,16 @@ impl MagentoBooks {
     }
 
     fn record_shipment(&mut self, id: i64, lines: Vec<ShipLine>, source: Option<String>) -> Result<i64, Refusal> {
-        let now = self.now();
+        let (now, leaves) = (self.now(), self.quirks.shipments_leave_orders);
         let order = self.order_mut(id)?;
+        let before = order.updated;
         for row in &mut order.rows {
             if let Some((_, units)) = lines.iter().find(|(line, _)| *line == row.id) {
                 row.shipped = row.shipped + *units;
                 row.source.clone_from(&source);
             }
         }
-        settle(order, now);
+        settle(order, if leaves { before } else { now });
         let shipment = i64::try_from(self.shipments.len()).unwrap_or(i64::MAX).saturating_add(1);
         self.shipments.push(Shipment { id: shipment, order: id, at: now, source, lines });
         Ok(shipment)

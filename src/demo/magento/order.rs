@@ -1,14 +1,13 @@
-//! Orders and how they are placed.
+//! Orders and their rows.
 //!
-//! Promises: rows as a real Magento writes them (a configurable gives two, a bundle a parent and its parts), ids and
-//! numbers that only grow, and no order for more than can be sold.
+//! Promises: rows as a real Magento writes them (a configurable gives two, a bundle a parent and its parts).
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{MagentoBooks, Mode, Product, ProductKind, Refusal, What, key};
+use super::{MagentoBooks, Product, ProductKind, Refusal, key};
 use crate::domain::Quantity;
 use crate::domain::order::Customer;
 
@@ -158,6 +157,12 @@ pub struct Order {
     pub customer: Customer,
     /// `payment.method`.
     pub payment: String,
+    /// `store_id`: the store view in which it was placed.
+    pub store: i64,
+    /// Way of shipping, as carrier and method.
+    pub shipping_method: String,
+    /// Where the customer picks it up (In-Store Pickup): the code of a source.
+    pub pickup_location: Option<String>,
     /// Shipping without tax.
     pub shipping: Decimal,
     /// Was the shipping refunded?
@@ -195,98 +200,8 @@ pub struct Placed {
     pub increment_id: String,
 }
 
-/// Payments that leave an order waiting for its money: state `new`. Any other is taken as paid at once.
-const PAID_LATER: [&str; 4] = ["checkmo", "banktransfer", "cashondelivery", "purchaseorder"];
-
-/// Flat rate per order, without tax, in the shop's currency.
-const FLAT_RATE: i64 = 5;
-
 impl MagentoBooks {
-    /// Places an order.
-    ///
-    /// # Errors
-    /// When a product is unknown, or when less than that can be sold: then nothing changes but the journal.
-    pub fn place(
-        &mut self,
-        lines: &[(String, Quantity)],
-        payment: &str,
-        customer: &Customer,
-    ) -> Result<Placed, Refusal> {
-        let mut rows = Vec::new();
-        for (sku, units) in lines {
-            self.add_rows(&mut rows, sku, *units)?;
-        }
-        if rows.is_empty() {
-            return Err(Refusal::new(400, "Please specify a shipping method."));
-        }
-        self.refuse_more_than_salable(&rows)?;
-        let now = self.now();
-        let id = self.orders.last_key_value().map_or(1, |(last, _)| last + 1);
-        let virtual_only = rows.iter().all(|row| row.kind == "virtual");
-        let order = Order {
-            id,
-            increment_id: format!("{id:09}"),
-            state: State::New,
-            status: State::New.status().into(),
-            before_hold: None,
-            created: now,
-            updated: now,
-            customer: customer.clone(),
-            payment: payment.to_owned(),
-            shipping: if virtual_only { Decimal::ZERO } else { Decimal::from(FLAT_RATE) },
-            shipping_refunded: false,
-            rows,
-            comments: Vec::new(),
-        };
-        let placed = Placed { entity_id: id, increment_id: order.increment_id.clone() };
-        self.take_for(&order);
-        self.orders.insert(id, order);
-        if !PAID_LATER.contains(&payment) {
-            self.invoice(id, None)?;
-        }
-        Ok(placed)
-    }
-
-    /// Puts an order into a state that only a payment service could: `pending_payment`, `payment_review`.
-    ///
-    /// # Errors
-    /// When there is no such order.
-    pub fn set_state(&mut self, order: i64, state: State) -> Result<(), Refusal> {
-        let now = self.now();
-        let order = self.order_mut(order)?;
-        (order.state, order.status, order.updated) = (state, state.status().into(), now);
-        Ok(())
-    }
-
-    /// Gives an order other rows, as a broken extension or import does; returns the rows that it had.
-    ///
-    /// # Errors
-    /// When there is no such order.
-    pub fn replace_rows(&mut self, order: i64, rows: Vec<Row>) -> Result<Vec<Row>, Refusal> {
-        let now = self.now();
-        let order = self.order_mut(order)?;
-        order.updated = now;
-        Ok(std::mem::replace(&mut order.rows, rows))
-    }
-
-    fn take_for(&mut self, order: &Order) {
-        for (sku, units) in moved(&order.rows) {
-            match self.mode {
-                Mode::Msi => self.reserve(&sku, -units, order.id),
-                Mode::Legacy => self.shift_legacy(&sku, -units),
-            }
-            self.note(&sku, units, What::Placed(order.id));
-        }
-    }
-
-    fn refuse_more_than_salable(&mut self, rows: &[Row]) -> Result<(), Refusal> {
-        let short = moved(rows).into_iter().find(|(sku, units)| *units > self.salable(sku));
-        let Some((sku, units)) = short else { return Ok(()) };
-        self.note(&sku, units, What::TurnedAway);
-        Err(Refusal::new(400, "The requested qty is not available"))
-    }
-
-    fn add_rows(&mut self, rows: &mut Vec<Row>, sku: &str, units: Quantity) -> Result<(), Refusal> {
+    pub(crate) fn add_rows(&mut self, rows: &mut Vec<Row>, sku: &str, units: Quantity) -> Result<(), Refusal> {
         let wanted = self.product(sku).cloned();
         let wanted = wanted.ok_or_else(|| {
             Refusal::new(404, "The product that was requested doesn't exist. Verify the product and try again.")

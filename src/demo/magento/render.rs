@@ -54,7 +54,11 @@ pub(crate) fn order(order: &Order) -> Value {
     all.insert("billing_address".into(), address(order, "billing", order.id * 2));
     all.insert("payment".into(), payment(order));
     all.insert("status_histories".into(), order.comments.iter().rev().map(|it| comment(order.id, it)).collect());
-    all.insert("extension_attributes".into(), json!({"shipping_assignments": [assignment(order, items)]}));
+    let mut more = object(json!({"shipping_assignments": [assignment(order, items)]}));
+    if let Some(place) = &order.pickup_location {
+        more.insert("pickup_location_code".into(), json!(place));
+    }
+    all.insert("extension_attributes".into(), Value::Object(more));
     Value::Object(all)
 }
 
@@ -67,7 +71,7 @@ fn order_head(order: &Order) -> Map<String, Value> {
         "entity_id": order.id, "global_currency_code": CURRENCY, "increment_id": order.increment_id,
         "is_virtual": i32::from(order.is_virtual()), "order_currency_code": CURRENCY, "quote_id": order.id,
         "remote_ip": "127.0.0.1", "state": order.state.state(), "status": order.status,
-        "store_currency_code": CURRENCY, "store_id": 1,
+        "store_currency_code": CURRENCY, "store_id": order.store,
         "store_name": "Main Website\nMain Website Store\nDefault Store View", "updated_at": date(order.updated),
         "base_to_global_rate": 1, "base_to_order_rate": 1, "store_to_base_rate": 0, "store_to_order_rate": 0,
     }));
@@ -135,7 +139,7 @@ fn bare_row(order: &Order, row: &Row) -> Map<String, Value> {
         "order_id": order.id, "product_id": row.product, "product_type": row.kind,
         "qty_canceled": qty(row.cancelled), "qty_invoiced": qty(row.invoiced), "qty_ordered": qty(row.ordered),
         "qty_refunded": qty(row.refunded), "qty_shipped": qty(row.shipped), "quote_item_id": row.id,
-        "row_weight": qty(row.ordered), "sku": row.sku, "store_id": 1,
+        "row_weight": qty(row.ordered), "sku": row.sku, "store_id": order.store,
         "tax_percent": if row.price.is_zero() { json!(0) } else { num(TAX_PERCENT) },
         "updated_at": date(order.updated), "weight": 1, "extension_attributes": {"itemized_taxes": []},
     }));
@@ -177,7 +181,7 @@ fn assignment(order: &Order, items: Vec<Value>) -> Value {
         json!({"total": total})
     } else {
         let to = address(order, "shipping", order.id * 2 - 1);
-        json!({"address": to, "method": "flatrate_flatrate", "total": total})
+        json!({"address": to, "method": order.shipping_method, "total": total})
     };
     json!({"shipping": shipping, "items": items})
 }

@@ -2,8 +2,8 @@
 //!
 //! Promises: the routes that the agent uses, under `/rest/V1`, `/rest/default/V1` and `/rest/all/V1`, with the bodies
 //! and statuses that were observed; the route is looked up before the right (observed: 404 without a token, too).
-//! A missing or wrong token answers 401 with the right's name. Does not promise OAuth 1.0a, carts or asynchronous
-//! calls; those routes do not exist here.
+//! A missing or wrong token answers 401 with the right's name, a wrong signature with its own words
+//! ([`super::SignIn`]). Does not promise carts or asynchronous calls; those routes do not exist here.
 //!
 //! For hand play, without any token:
 //!
@@ -24,8 +24,9 @@ use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::{Magento, MagentoBooks, Mode, Refusal, rest_orders, rest_person, rest_stock, search};
+use super::{Magento, MagentoBooks, Mode, Refusal, StoreView, Website, rest_orders, rest_person, rest_stock, search};
 use crate::demo::http::{Answer, LARGEST_BODY, Request, http_date};
+use crate::domain::Quantity;
 
 /// What a handler gives: JSON, or a refusal.
 pub(super) type Outcome = Result<Value, Refusal>;
@@ -57,9 +58,9 @@ pub(super) fn answer(books: &mut MagentoBooks, token: &str, request: &Request) -
         _ => return no_route(),
     };
     let Some((right, carry_out)) = find(books.mode, &request.method, route) else { return no_route() };
-    if request.bearer() != Some(token) {
-        let text = "The consumer isn't authorized to access %resources.";
-        return refuse(&Refusal::with(401, text, json!({"resources": right})));
+    let now = books.clock.now();
+    if let Err(refusal) = books.sign_in.admit(token, request, right, now) {
+        return refuse(&refusal);
     }
     finish(carry_out(books, request, route), request.asked("fields"))
 }
@@ -71,12 +72,14 @@ fn find(mode: Mode, method: &Method, route: &[&str]) -> Option<(&'static str, Ca
     match (method.as_str(), route) {
         (_, ["inventory", ..]) if mode == Mode::Legacy => None,
         (method, ["inventory", rest @ ..]) => rest_stock::find_inventory(method, rest),
+        ("GET", ["stockItems", "lowStock"]) => Some(("Magento_CatalogInventory::cataloginventory", low_stock)),
         ("GET", ["stockItems", _]) => Some(("Magento_CatalogInventory::cataloginventory", rest_stock::stock_item)),
         ("PUT", ["products", _, "stockItems", _]) => Some(("Magento_Catalog::products", rest_stock::put_stock_item)),
         ("GET", ["products"]) => Some(("Magento_Catalog::products", rest_stock::products)),
         ("GET", ["products", _]) => Some(("Magento_Catalog::products", rest_stock::product)),
         ("GET", ["modules"]) => Some(("Magento_Backend::admin", modules)),
         ("GET", ["store", "websites"]) => Some(("Magento_Backend::store", websites)),
+        ("GET", ["store", "storeViews"]) => Some(("Magento_Backend::store", store_views)),
         (method, route) => rest_orders::find(method, route),
     }
 }
@@ -115,11 +118,41 @@ fn modules(books: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
     Ok(json!([always.as_slice(), extra].concat()))
 }
 
-fn websites(_: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
-    Ok(json!([
-        {"id": 0, "code": "admin", "name": "Admin", "default_group_id": 0},
-        {"id": 1, "code": "base", "name": "Main Website", "default_group_id": 1},
-    ]))
+/// The stock items with no more than `qty`, a page of them.
+fn low_stock(books: &mut MagentoBooks, request: &Request, _: &[&str]) -> Outcome {
+    let asked = |name: &str, else_: usize| request.asked(name).and_then(|text| text.parse().ok()).unwrap_or(else_);
+    let most = request.asked("qty").and_then(|text| Quantity::parse(text).ok()).unwrap_or_default();
+    let low: Vec<_> = books.legacy.values().filter(|item| item.quantity.is_some_and(|units| units <= most)).collect();
+    let (page, size) = (asked("currentPage", 1), asked("pageSize", low.len()));
+    let items = low.iter().skip(page.saturating_sub(1).saturating_mul(size)).take(size);
+    let items: Vec<Value> = items.map(|item| rest_stock::item_body(item)).collect();
+    Ok(json!({ "items": items, "total_count": low.len() }))
+}
+
+fn websites(books: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
+    let one = |website: &Website| {
+        let Website { id, code } = website;
+        let name = match code.as_str() {
+            "admin" => "Admin",
+            "base" => "Main Website",
+            other => other,
+        };
+        json!({"id": id, "code": code, "name": name, "default_group_id": id})
+    };
+    Ok(books.websites.iter().map(one).collect())
+}
+
+fn store_views(books: &mut MagentoBooks, _: &Request, _: &[&str]) -> Outcome {
+    let one = |view: &StoreView| {
+        let StoreView { id, code, website } = view;
+        let name = match code.as_str() {
+            "admin" => "Admin",
+            "default" => "Default Store View",
+            other => other,
+        };
+        json!({"id": id, "code": code, "name": name, "website_id": website, "store_group_id": website, "is_active": 1})
+    };
+    Ok(books.views.iter().map(one).collect())
 }
 
 /// The JSON of a request's body.

@@ -62,20 +62,20 @@ fn id(route: &[&str]) -> Result<i64, Refusal> {
 }
 
 fn list(books: &mut MagentoBooks, request: &Request, _: &[&str]) -> Outcome {
-    let rows = books.orders().map(render::order).collect();
-    search::search(request, rows, &ORDER_COLUMNS, books.input_limit.is_some())
+    let rows = books.seen_orders().map(render::order).collect();
+    search::search(request, rows, &ORDER_COLUMNS, search::Limits::of(books))
 }
 
 fn one(books: &mut MagentoBooks, _: &Request, route: &[&str]) -> Outcome {
-    books.order(id(route)?).map(render::order).ok_or_else(Refusal::no_such_entity)
+    books.seen_order(id(route)?).map(render::order).ok_or_else(Refusal::no_such_entity)
 }
 
 fn status(books: &mut MagentoBooks, _: &Request, route: &[&str]) -> Outcome {
-    books.order(id(route)?).map(|order| json!(order.status)).ok_or_else(Refusal::no_such_entity)
+    books.seen_order(id(route)?).map(|order| json!(order.status)).ok_or_else(Refusal::no_such_entity)
 }
 
 fn comments(books: &mut MagentoBooks, _: &Request, route: &[&str]) -> Outcome {
-    let order = books.order(id(route)?).ok_or_else(Refusal::no_such_entity)?;
+    let order = books.seen_order(id(route)?).ok_or_else(Refusal::no_such_entity)?;
     let items: Vec<Value> = order.comments.iter().map(|one| render::comment(order.id, one)).collect();
     let parent = json!({"field": "parent_id", "value": order.id.to_string(), "condition_type": "eq"});
     Ok(
@@ -126,25 +126,25 @@ fn refund(books: &mut MagentoBooks, request: &Request, route: &[&str]) -> Outcom
 }
 
 fn shipments(books: &mut MagentoBooks, request: &Request, _: &[&str]) -> Outcome {
-    let rows = books.shipments().iter().filter_map(|one| Some(render::shipment(books.order(one.order)?, one)));
-    search::search(request, rows.collect(), &DOCUMENT_COLUMNS, books.input_limit.is_some())
+    let rows = books.seen_shipments().iter().filter_map(|one| Some(render::shipment(books.order(one.order)?, one)));
+    search::search(request, rows.collect(), &DOCUMENT_COLUMNS, search::Limits::of(books))
 }
 
 fn shipment(books: &mut MagentoBooks, _: &Request, route: &[&str]) -> Outcome {
     let wanted = id(route)?;
-    let found: Option<&life::Shipment> = books.shipments().iter().find(|one| one.id == wanted);
+    let found: Option<&life::Shipment> = books.seen_shipments().iter().find(|one| one.id == wanted);
     let body = found.and_then(|one| Some(render::shipment(books.order(one.order)?, one)));
     body.ok_or_else(Refusal::no_such_entity)
 }
 
 fn creditmemos(books: &mut MagentoBooks, request: &Request, _: &[&str]) -> Outcome {
-    let rows = books.creditmemos().iter().filter_map(|one| Some(render::creditmemo(books.order(one.order)?, one)));
-    search::search(request, rows.collect(), &DOCUMENT_COLUMNS, books.input_limit.is_some())
+    let rows = books.seen_creditmemos().iter().filter_map(|one| Some(render::creditmemo(books.order(one.order)?, one)));
+    search::search(request, rows.collect(), &DOCUMENT_COLUMNS, search::Limits::of(books))
 }
 
 fn creditmemo(books: &mut MagentoBooks, _: &Request, route: &[&str]) -> Outcome {
     let wanted = id(route)?;
-    let found = books.creditmemos().iter().find(|one| one.id == wanted);
+    let found = books.seen_creditmemos().iter().find(|one| one.id == wanted);
     let body = found.and_then(|one| Some(render::creditmemo(books.order(one.order)?, one)));
     body.ok_or_else(Refusal::no_such_entity)
 }

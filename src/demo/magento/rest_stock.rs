@@ -218,7 +218,7 @@ pub(super) fn product(books: &mut MagentoBooks, _: &Request, route: &[&str]) -> 
     Ok(body)
 }
 
-fn item_body(item: &LegacyItem) -> Value {
+pub(super) fn item_body(item: &LegacyItem) -> Value {
     json!({
         "item_id": item.id, "product_id": item.id, "stock_id": 1, "qty": item.quantity.map(render::qty),
         "is_in_stock": item.in_stock, "is_qty_decimal": false, "show_default_notification_message": false,

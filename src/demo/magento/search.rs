@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
-use super::Refusal;
+use super::{MagentoBooks, Refusal};
 use crate::demo::http::Request;
 
 /// Largest page that a shop with its input limit on gives, and the page when none is named (observed: 300, 20).
@@ -30,10 +30,35 @@ struct Criteria {
     page: Option<i64>,
 }
 
-/// Searches `rows`. `columns` are the fields that can be filtered by; `limited` is whether the input limit is on.
-pub(super) fn search(request: &Request, rows: Vec<Value>, columns: &[&str], limited: bool) -> Result<Value, Refusal> {
+/// How far a shop lets its lists be read.
+pub(super) struct Limits {
+    /// Is its input limit on?
+    limited: bool,
+    repeats_last_page: bool,
+}
+
+impl Limits {
+    pub(super) fn of(books: &MagentoBooks) -> Self {
+        Self { limited: books.input_limit.is_some(), repeats_last_page: books.quirks.repeats_last_page }
+    }
+}
+
+impl From<bool> for Limits {
+    fn from(limited: bool) -> Self {
+        Self { limited, repeats_last_page: false }
+    }
+}
+
+/// Searches `rows`. `columns` are the fields that can be filtered by.
+pub(super) fn search(
+    request: &Request,
+    rows: Vec<Value>,
+    columns: &[&str],
+    limits: impl Into<Limits>,
+) -> Result<Value, Refusal> {
+    let limits = limits.into();
     let mut criteria = read(request)?;
-    if limited {
+    if limits.limited {
         if criteria.page_size.is_some_and(|size| size > LIMITED_PAGE.0) {
             return Err(Refusal::with(400, "Maximum SearchCriteria pageSize is %max", json!({"max": LIMITED_PAGE.0})));
         }
@@ -51,7 +76,7 @@ pub(super) fn search(request: &Request, rows: Vec<Value>, columns: &[&str], limi
     let mut found: Vec<Value> = rows.into_iter().filter(matches).collect();
     sort(&mut found, &criteria);
     let total = found.len();
-    let items = page(found, &criteria);
+    let items = page(found, &criteria, &limits);
     Ok(json!({"items": items, "search_criteria": echo(&criteria), "total_count": total}))
 }
 
@@ -182,11 +207,13 @@ fn sort(rows: &mut [Value], criteria: &Criteria) {
     });
 }
 
-/// Past the end it is empty, not the last page again; a page size of -1 gives one row (both observed).
-fn page(rows: Vec<Value>, criteria: &Criteria) -> Vec<Value> {
+/// Past the end it is empty, unless the shop gives the last page again; a page size of -1 gives one row (observed).
+fn page(rows: Vec<Value>, criteria: &Criteria, limits: &Limits) -> Vec<Value> {
     let Some(size) = criteria.page_size.filter(|size| *size != 0) else { return rows };
     let size = usize::try_from(size).unwrap_or(1);
-    let before = usize::try_from(criteria.page.unwrap_or(1).max(1) - 1).unwrap_or(0).saturating_mul(size);
+    let asked = usize::try_from(criteria.page.unwrap_or(1).max(1) - 1).unwrap_or(0);
+    let last = rows.len().saturating_sub(1) / size;
+    let before = if limits.repeats_last_page { asked.min(last) } else { asked }.saturating_mul(size);
     rows.into_iter().skip(before).take(size).collect()
 }
 

@@ -75,6 +75,65 @@ fn empty_lists_are_null_under_fields_and_pages_past_the_end_are_empty() {
     assert_eq!(body, json!({"items": null, "total_count": 0}));
     let (_, body) = get(&mut books, "/rest/V1/orders?searchCriteria[pageSize]=20&searchCriteria[currentPage]=9");
     assert_eq!((&body["items"], &body["total_count"]), (&json!([]), &json!(1)));
+    books.quirks.repeats_last_page = true;
+    let past = "/rest/V1/orders?searchCriteria[pageSize]=20&searchCriteria[currentPage]=9&fields=items[entity_id]";
+    assert_eq!(get(&mut books, past).1, json!({"items": [{"entity_id": 1}]}), "as documented");
+    let one = "/rest/V1/orders?searchCriteria[pageSize]=-1&fields=items[entity_id]";
+    assert_eq!(get(&mut books, one).1, json!({"items": [{"entity_id": 1}]}));
+}
+
+#[test]
+fn a_lagging_replica_and_rows_not_committed_are_not_seen_and_a_missing_right_is_named() {
+    let clock = start();
+    let mut books = shop(Mode::Msi, &clock);
+    let checkout = Checkout::picked_up_at("s1");
+    let lines = [("A".to_owned(), Quantity::ONE)];
+    for _ in 0..2 {
+        books.check_out(&lines, &checkout).unwrap();
+    }
+    books.quirks.uncommitted.insert(1);
+    assert_eq!(orders(&mut books, "entity_id", "gt", "0"), [2]);
+    books.lag();
+    books.check_out(&lines, &checkout).unwrap();
+    books.cancel(2).unwrap();
+    let (_, body) = get(&mut books, "/rest/V1/orders/2");
+    assert_eq!((&body["state"], &body["extension_attributes"]["pickup_location_code"]), (&json!("new"), &json!("s1")));
+    assert_eq!(orders(&mut books, "entity_id", "gt", "0"), [2]);
+    books.catch_up();
+    books.quirks.uncommitted.clear();
+    assert_eq!(orders(&mut books, "entity_id", "gt", "0"), [1, 2, 3]);
+    books.sign_in.rights_missing.insert("Magento_Sales::shipment".into());
+    let (status, body) = get(&mut books, "/rest/V1/shipments?searchCriteria[pageSize]=1");
+    assert_eq!((status, &body["parameters"]["resources"]), (401, &json!("Magento_Sales::shipment")));
+}
+
+#[test]
+fn a_comment_leaves_updated_at_and_a_shipment_moves_it_unless_switched_off() {
+    for leaves in [false, true] {
+        let clock = start();
+        let mut books = shop(Mode::Msi, &clock);
+        books.quirks.shipments_leave_orders = leaves;
+        let id = place(&mut books, &[("A", 1)]);
+        let before = books.order(id).unwrap().updated;
+        clock.advance(jiff::SignedDuration::from_secs(10));
+        books.comment(id, "seen", None, None).unwrap();
+        assert_eq!(books.order(id).unwrap().updated, before);
+        let source = books.source_items().next().unwrap().source.clone();
+        books.ship(id, None, Some(&source)).unwrap();
+        assert_eq!(books.order(id).unwrap().updated == before, leaves);
+    }
+}
+
+#[test]
+fn store_views_and_websites_can_be_added() {
+    let mut books = shop(Mode::Msi, &start());
+    let (german, second) = (books.add_store_view("de", "germany"), books.add_store_view("at", "base"));
+    let (_, views) = get(&mut books, "/rest/V1/store/storeViews");
+    let of = |id: i64| views.as_array().unwrap().iter().find(|view| view["id"] == id).unwrap().clone();
+    assert_eq!((&of(german)["code"], &of(second)["website_id"]), (&json!("de"), &json!(1)));
+    let (_, websites) = get(&mut books, "/rest/V1/store/websites");
+    assert_eq!(websites[2], json!({"id": 2, "code": "germany", "name": "germany", "default_group_id": 2}));
+    assert_eq!(of(german)["website_id"], 2);
 }
 
 #[test]

@@ -34,7 +34,8 @@ pub fn what(found: &OrderTask) -> String {
     }
     let mut text = format!("order {number}: {}", said.join("; "));
     if task.is_void && !task.difference.is_empty() {
-        text.push_str("; it was cancelled altogether");
+        let why = if task.is_elsewhere { "another shop fulfils it now" } else { "it was cancelled altogether" };
+        text.push_str(&format!("; {why}"));
     }
     if task.is_unproved {
         text.push_str("; its file has gone, and nothing proves that the till booked it at all");
