@@ -18,6 +18,7 @@ pub mod settings;
 mod store_api;
 #[cfg(test)]
 mod testing;
+mod woocommerce;
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub use after_push::push_listener;
 pub use secret::{Secret, SecretFrom};
 pub use settings::{
     AfterPushSettings, MagentoSettings, Mode, OAuthSettings, Reservations, RoutingRule, RoutingSettings, SettingsError,
-    Statuses, StoreApiSettings, StoreKind, StoreSettings, Whose,
+    Statuses, StoreApiSettings, StoreKind, StoreSettings, Whose, WooCommerceSettings,
 };
 
 /// The contract of our own store API, OpenAPI 3.1, for whoever builds the other side of it.
@@ -52,6 +53,12 @@ pub fn connect(settings: &StoreSettings) -> Result<Arc<dyn CentralStore>, Settin
         StoreKind::StoreApi => {
             let token = Authorization::bearer(&settings.read_token()?)?;
             Arc::new(store_api::StoreApi::new(Client::new(settings, token, store_api::explain)?, settings))
+        }
+        StoreKind::WooCommerce => {
+            let own = settings.woocommerce.clone().unwrap_or_default();
+            let (key, secret) = own.read_key()?;
+            let client = Client::new(settings, woocommerce::sign_in(&key, &secret)?, woocommerce::explain)?;
+            Arc::new(woocommerce::WooCommerce::new(client, settings, own))
         }
     })
 }

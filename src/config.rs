@@ -406,6 +406,27 @@ mod tests {
         assert!(config.epos.export_folder.starts_with("/shop/relative"), "{:?}", config.epos.export_folder);
     }
 
+    /// The commented keys of another make of store are right as well, and show its defaults.
+    #[test]
+    fn the_example_for_a_woocommerce_shop_can_be_read() {
+        let (before, after) = EXAMPLE.split_once("# [store.woocommerce]").unwrap();
+        let (own, after) = after.split_once("\n\n").unwrap();
+        let is_key = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let own: Vec<&str> = own.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_key).collect();
+        let (before, _) = before.split_once("[store.magento]").unwrap();
+        let before = before.replace("kind = \"magento\"", "kind = \"woocommerce\"");
+        let before: Vec<&str> = before.lines().filter(|line| !line.starts_with("token_file")).collect();
+        let text = format!("{}\n[store.woocommerce]\n{}\n{after}", before.join("\n"), own.join("\n"));
+        let read = parse(&text.replace("/etc/tillbridge/woo", "woo")).unwrap().store.woocommerce.unwrap();
+        let place = read.consumer_secret.as_ref().unwrap().place();
+        assert!(place.starts_with("/shop"), "{place}");
+        let defaults = crate::central::WooCommerceSettings::default();
+        assert_eq!(
+            (read.export_statuses, read.offline_payments),
+            (defaults.export_statuses, defaults.offline_payments)
+        );
+    }
+
     #[test]
     fn without_a_configuration_the_message_says_how_to_make_one() {
         let message = Config::load(Some(Path::new("/nowhere/config.toml"))).unwrap_err().to_string();

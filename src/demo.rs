@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | [`magento`] | a Magento 2.4.7-p6, with and without MSI |
 //! | [`store_api`] | a store that speaks our own store API |
+//! | [`woocommerce`] | a WooCommerce, from its documentation and source |
 //! | [`till`] | the till: folders, books and habits |
 //! | [`shop`] | the shelf itself, and a naive agent for comparison |
 //! | [`seed`] | the goods |
@@ -31,6 +32,7 @@ pub mod story;
 pub mod till;
 mod till_files;
 pub mod tls;
+pub mod woocommerce;
 pub mod world;
 
 use std::io::Write;

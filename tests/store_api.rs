@@ -281,7 +281,7 @@ async fn rotated(recorder: &Recorder) {
     books(&shop).with(|books| books.take_token("the-next-one"));
     shop.till.sell("1001", 1.into());
     export_and_deliver(&mut shop, "old.csv").await;
-    shop.configure(|config| config.store.token = Some(tillbridge::central::Secret::new("the-next-one")));
+    shop.configure(|config| config.store.token = Some(tillbridge::central::Secret::new("the-next-one").into()));
     let old = shop.server.token.clone();
     books(&shop).with(|books| books.withdraw_token(&old));
     shop.till.sell("1001", 1.into());

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Url};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -31,6 +31,8 @@ pub(crate) const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 const IDLE_CONNECTION: std::time::Duration = std::time::Duration::from_secs(60);
 /// Smaller bodies are sent as they are: they fit into one packet.
 const WORTH_COMPRESSING: usize = 1400;
+/// Where WordPress tells how many rows there are on all pages.
+const TOTAL: HeaderName = HeaderName::from_static("x-wp-total");
 /// How we introduce ourselves.
 const USER_AGENT: &str = concat!("Tillbridge/", env!("CARGO_PKG_VERSION"));
 
@@ -102,6 +104,8 @@ pub(crate) struct Reply {
     pub(crate) retry_after: Option<SignedDuration>,
     /// Where it sends us.
     pub(crate) location: Option<String>,
+    /// Rows in all, on all pages, where the store tells it in a header (WordPress: `X-WP-Total`).
+    pub(crate) total: Option<u64>,
     /// What it says.
     pub(crate) body: Vec<u8>,
 }
@@ -233,7 +237,8 @@ impl Client {
             body.extend_from_slice(&chunk);
         }
         let (date, retry_after, location) = what_headers_say(response.headers());
-        Ok(Reply { status: response.status().as_u16(), date, retry_after, location, body })
+        let total = text(response.headers(), &TOTAL).and_then(|total| total.trim().parse().ok());
+        Ok(Reply { status: response.status().as_u16(), date, retry_after, location, total, body })
     }
 
     /// How it signs in.

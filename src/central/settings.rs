@@ -12,11 +12,13 @@ mod after_push;
 mod magento;
 mod routing;
 mod store_api;
+mod woocommerce;
 
 pub use after_push::*;
 pub use magento::*;
 pub use routing::*;
 pub use store_api::*;
+pub use woocommerce::*;
 
 use super::secret::{Secret, SecretFrom, SecretTrouble};
 use crate::units::Span;
@@ -42,6 +44,9 @@ pub enum StoreKind {
     Magento,
     /// Our own contract, for custom sites ([`super::STORE_API_CONTRACT`]).
     StoreApi,
+    /// WooCommerce, over its REST API v3.
+    #[serde(rename = "woocommerce")]
+    WooCommerce,
 }
 
 /// The web store: where it is, how to sign in, and how much to ask of it at once.
@@ -90,6 +95,9 @@ pub struct StoreSettings {
     /// What only our own store API has.
     #[serde(default)]
     pub store_api: Option<StoreApiSettings>,
+    /// What only a WooCommerce store has, its key among it.
+    #[serde(default)]
+    pub woocommerce: Option<WooCommerceSettings>,
     /// Whom to tell after quantities were stored.
     #[serde(default)]
     pub after_push: Option<AfterPushSettings>,
@@ -167,6 +175,7 @@ impl StoreSettings {
             compress_requests: false,
             magento: None,
             store_api: None,
+            woocommerce: None,
             after_push: None,
         }
     }
@@ -183,15 +192,27 @@ impl StoreSettings {
         positive("connect_timeout", self.connect_timeout)?;
         positive("timeout", self.timeout)?;
         self.after_push.as_ref().map_or(Ok(()), AfterPushSettings::validate)?;
+        self.refuse_other_makes()?;
         match self.kind {
-            StoreKind::Magento if self.store_api.is_some() => {
-                Err(senseless("store_api", "belongs to `kind = \"store_api\"`; this store is \"magento\""))
-            }
-            StoreKind::StoreApi if self.magento.is_some() => {
-                Err(senseless("magento", "belongs to `kind = \"magento\"`; this store is \"store_api\""))
-            }
             StoreKind::Magento => self.magento.as_ref().map_or(Ok(()), MagentoSettings::validate),
             StoreKind::StoreApi => self.store_api.as_ref().map_or(Ok(()), StoreApiSettings::validate),
+            StoreKind::WooCommerce => woocommerce::validate_store(self),
+        }
+    }
+
+    /// Settings of another make than `kind` are a mistake that would otherwise go unnoticed.
+    fn refuse_other_makes(&self) -> Result<(), SettingsError> {
+        let makes = [
+            (StoreKind::Magento, "magento", self.magento.is_some()),
+            (StoreKind::StoreApi, "store_api", self.store_api.is_some()),
+            (StoreKind::WooCommerce, "woocommerce", self.woocommerce.is_some()),
+        ];
+        let ours = makes.iter().find(|(kind, ..)| *kind == self.kind).map_or("", |(_, word, _)| word);
+        match makes.iter().find(|(kind, _, given)| *given && *kind != self.kind) {
+            Some((_, word, _)) => {
+                Err(senseless(word, format!("belongs to `kind = \"{word}\"`; this store is \"{ours}\"")))
+            }
+            None => Ok(()),
         }
     }
 
@@ -216,10 +237,17 @@ impl StoreSettings {
         {
             return Err(senseless("url", "is the shop's address only; /rest/V1 is added by the agent"));
         }
+        if self.kind == StoreKind::WooCommerce && path.contains("/wp-json") {
+            return Err(senseless("url", "is the shop's address only; /wp-json/wc/v3 is added by the agent"));
+        }
         Ok(())
     }
 
     fn validate_token(&self) -> Result<(), SettingsError> {
+        if self.kind == StoreKind::WooCommerce {
+            let misplaced = || senseless("token", "is not used by WooCommerce; the key belongs in [store.woocommerce]");
+            return if self.tokens().is_empty() { Ok(()) } else { Err(misplaced()) };
+        }
         match (self.tokens().len(), self.oauth()) {
             (1, None) | (0, Some(_)) => Ok(()),
             (0, None) => Err(senseless("token", MISSING)),
@@ -259,7 +287,8 @@ impl StoreSettings {
         let oauth = self.magento.as_mut().and_then(|own| own.oauth.as_mut()).map(OAuthSettings::secrets);
         let listener = self.after_push.as_mut().and_then(|after_push| after_push.token.as_mut());
         let listener = listener.map(|token| ("after_push.token", token));
-        general.chain(oauth.into_iter().flatten()).chain(listener).collect()
+        let woocommerce = self.woocommerce.as_mut().map(WooCommerceSettings::secrets);
+        general.chain(oauth.into_iter().flatten()).chain(woocommerce.into_iter().flatten()).chain(listener).collect()
     }
 
     /// The environment variables in which secrets stand: no other program's business.

@@ -98,3 +98,76 @@ fn every_complaint_names_the_key() {
     assert!(read(&format!("{LEAST}tiemout = \"5s\"")).unwrap_err().contains("tiemout"));
     assert!(read(&format!("{LEAST}[magento]\nsources = \"a\"")).unwrap_err().contains("sources"));
 }
+
+const WOO: &str = "kind = \"woocommerce\"\nurl = \"https://shop.example\"\n[woocommerce]\nconsumer_key = \"ck_a\"\n";
+
+#[test]
+fn a_woocommerce_store_needs_its_key_and_secret() {
+    let settings = read(&format!("{WOO}consumer_secret = \"cs_abc\"")).unwrap();
+    settings.validate().unwrap();
+    assert_eq!(settings.kind, StoreKind::WooCommerce);
+    let own = settings.woocommerce.clone().unwrap();
+    let (key, secret) = own.read_key().unwrap();
+    assert_eq!((key.reveal(), secret.reveal()), ("ck_a", "cs_abc"));
+    for shown in [format!("{settings:?}"), serde_json::to_string(&settings).unwrap()] {
+        assert!(!shown.contains("cs_abc") && !shown.contains("ck_a"), "{shown}");
+    }
+    let full = format!(
+        "{WOO}consumer_secret = {{ file = \"/x\" }}\nexport_statuses = [\"processing\", \"packing\"]\noffline_payments = []\n\
+         overlap = \"20 min\"\nacknowledge = false\nstatus_consumed = \"at-till\"\nstatus_rejected = \"till-refused\"\n"
+    );
+    read(&full).unwrap().validate().unwrap();
+}
+
+#[test]
+fn a_consumer_secret_in_a_file_has_to_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    let own = WooCommerceSettings {
+        consumer_key: Some(Secret::new("ck_a").into()),
+        consumer_secret: Some(SecretFrom::File(path.clone())),
+        ..WooCommerceSettings::default()
+    };
+    let why = own.read_key().unwrap_err().to_string();
+    assert!(why.starts_with("store.woocommerce.consumer_secret: the secret cannot be read"), "{why}");
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    for (text, fits) in [("cs_1\r\n", true), ("ck_1\n", false)] {
+        std::io::Write::write_all(&mut options.open(&path).unwrap(), text.as_bytes()).unwrap();
+        assert_eq!(own.read_key().is_ok(), fits, "{text}");
+    }
+}
+
+#[test]
+fn every_complaint_about_a_woocommerce_store_names_the_key() {
+    let least = format!("{WOO}consumer_secret = \"cs_abc\"\n");
+    for (text, key) in [
+        ("kind = \"woocommerce\"\nurl = \"https://shop.example\"".to_owned(), "store.woocommerce: is missing"),
+        (least.replace("https", "http"), "store.url: must begin with https://"),
+        (
+            least.replace("shop.example", "shop.example/wp-json/wc/v3"),
+            "store.url: is the shop's address only; /wp-json",
+        ),
+        (least.replace("[woo", "token = \"t\"\n[woo"), "store.token: is not used by WooCommerce"),
+        (least.replace("[woo", "page = 101\n[woo"), "store.page: is 101; write a number from 1 to 100"),
+        (least.replace("[woo", "batch = 101\n[woo"), "store.batch: is 101"),
+        (
+            least.replace("[woo", "[magento]\n[woo"),
+            "store.magento: belongs to `kind = \"magento\"`; this store is \"woocommerce\"",
+        ),
+        (WOO.to_owned(), "store.woocommerce.consumer_secret: is missing"),
+        (least.replace("cs_abc", "xyz"), "store.woocommerce.consumer_secret: must begin with cs_"),
+        (least.replace("ck_a", "cs_a"), "store.woocommerce.consumer_key: must begin with ck_"),
+        (format!("{least}export_statuses = []"), "store.woocommerce.export_statuses: is empty"),
+        (
+            format!("{least}status_consumed = \"wc-at-till\""),
+            "store.woocommerce.status_consumed: \"wc-at-till\" is no order",
+        ),
+    ] {
+        let said = complaint(&text);
+        assert!(said.starts_with(key), "{said} for {text}");
+        assert!(!said.contains("cs_abc"), "{said}");
+    }
+}

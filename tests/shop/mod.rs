@@ -20,6 +20,7 @@ use tillbridge::demo::magento::{self, Integration, Magento, Mode};
 use tillbridge::demo::server::StoreServer;
 use tillbridge::demo::store_api::{self, Store, StoreBooks};
 use tillbridge::demo::till::{Habits, SimulatedTill};
+use tillbridge::demo::woocommerce::{self, Woo, WooBooks};
 use tillbridge::demo::{TOKEN, seed};
 use tillbridge::domain::{OrderState, Quantity};
 use tillbridge::epos::FolderEpos;
@@ -352,6 +353,8 @@ pub(crate) struct TestShop {
     pub(crate) magento: Magento,
     /// The books of a store that speaks our store API, when that is the one that is served.
     pub(crate) store: Option<Store>,
+    /// The books of a WooCommerce, when that is the one that is served.
+    pub(crate) woo: Option<Woo>,
     pub(crate) server: StoreServer,
     pub(crate) till: SimulatedTill,
     pub(crate) config: Config,
@@ -362,8 +365,15 @@ pub(crate) struct TestShop {
 /// The lines of the configuration that differ from store to store.
 const MAGENTO: &str = "kind = \"magento\"\nmagento.source = \"shop1\"";
 const STORE_API: &str = "kind = \"store_api\"\nstore_api.location = \"shop1\"";
+const WOOCOMMERCE: &str = "kind = \"woocommerce\"";
 
 fn config(folder: &Path, server: &StoreServer, kind: &str) -> Config {
+    let sign_in = if kind == WOOCOMMERCE {
+        let (key, secret) = (woocommerce::CONSUMER_KEY, woocommerce::CONSUMER_SECRET);
+        format!("woocommerce = {{ consumer_key = {key:?}, consumer_secret = {secret:?} }}")
+    } else {
+        format!("token = {:?}", server.token)
+    };
     let text = format!(
         r#"
         [agent]
@@ -389,14 +399,14 @@ fn config(folder: &Path, server: &StoreServer, kind: &str) -> Config {
         [store]
         {kind}
         url = "{}"
-        token = "{}"
+        {sign_in}
         ca_file = "ca.pem"
         [orders]
         since = "2000-01-01T00:00:00Z"
         [stock]
         spread_after_outage = "0s"
         "#,
-        server.url, server.token
+        server.url
     );
     std::fs::write(folder.join("ca.pem"), &server.ca_pem).unwrap();
     Config::parse(&text, &folder.join("config.toml")).unwrap()
@@ -425,6 +435,17 @@ impl TestShop {
         Self::open_on(clock, magento, Some(store), router, STORE_API)
     }
 
+    /// Opens the same shop at a WooCommerce, with something of the test's own before it.
+    pub(crate) async fn open_on_woocommerce(layer: impl FnOnce(Router, &Woo) -> Router) -> Self {
+        let clock = HandClock::at(SystemClock.now());
+        let magento = Magento::new(seed::magento(Mode::Msi, Arc::new(clock.clone())));
+        let woo = Woo::new(WooBooks::seeded(Arc::new(clock.clone())));
+        let router = layer(woocommerce::router(woo.clone()), &woo);
+        let mut shop = Self::open_on(clock, magento, None, router, WOOCOMMERCE);
+        shop.woo = Some(woo);
+        shop
+    }
+
     /// Another shop at the same Magento, on the same clock: with an agent, a till and a source of its own, in which ten
     /// teapots are counted as well.
     pub(crate) fn open_beside(other: &Self, source: &str) -> Self {
@@ -440,10 +461,10 @@ impl TestShop {
         let server = StoreServer::start(router, TOKEN).unwrap();
         let till = SimulatedTill::new(folder.path(), Habits::default()).unwrap().stocked();
         let config = config(folder.path(), &server, kind);
-        let mut shop = Self { clock, magento, store, server, till, config, folder, alive: None };
+        let mut shop = Self { clock, magento, store, woo: None, server, till, config, folder, alive: None };
         shop.start();
         // Every promise can be tried signed as well; tests/run does.
-        if shop.store.is_none() && std::env::var_os("TILLBRIDGE_TESTS_SIGN").is_some() {
+        if shop.store.is_none() && kind != WOOCOMMERCE && std::env::var_os("TILLBRIDGE_TESTS_SIGN").is_some() {
             shop.sign();
         }
         shop
@@ -551,9 +572,10 @@ impl TestShop {
 
     /// What shoppers can buy.
     pub(crate) fn sellable(&self, sku: &str) -> Quantity {
-        match &self.store {
-            Some(store) => store.with(|books| books.available(sku)).unwrap_or_default(),
-            None => self.magento.with(|books| books.salable(sku)),
+        match (&self.store, &self.woo) {
+            (Some(store), _) => store.with(|books| books.available(sku)).unwrap_or_default(),
+            (None, Some(woo)) => woo.with(|books| books.sellable(sku)),
+            (None, None) => self.magento.with(|books| books.salable(sku)),
         }
     }
 
