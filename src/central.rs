@@ -10,6 +10,7 @@ mod failure;
 mod magento;
 mod secret;
 pub mod settings;
+mod shopify;
 mod store_api;
 #[cfg(test)]
 mod testing;
@@ -21,7 +22,7 @@ use self::client::Client;
 use crate::ports::CentralStore;
 
 pub use secret::Secret;
-pub use settings::{MagentoSettings, Mode, SettingsError, StoreApiSettings, StoreKind, StoreSettings};
+pub use settings::{MagentoSettings, Mode, SettingsError, ShopifySettings, StoreApiSettings, StoreKind, StoreSettings};
 
 /// The contract of our own store API, OpenAPI 3.1, for whoever builds the other side of it.
 pub const STORE_API_CONTRACT: &str = include_str!("central/store_api/openapi.json");
@@ -41,6 +42,7 @@ pub fn connect(settings: &StoreSettings) -> Result<Arc<dyn CentralStore>, Settin
             let token = Authorization::bearer(&settings.read_token()?)?;
             Arc::new(store_api::StoreApi::new(Client::new(settings, token, store_api::explain)?, settings))
         }
+        StoreKind::Shopify => Arc::new(shopify::Shopify::new(settings)?),
     })
 }
 
@@ -63,6 +65,24 @@ mod tests {
             let broken = StoreSettings { token: Some(Secret::new("a\nb")), ..settings };
             let Err(why) = connect(&broken) else { panic!("a line break in the token") };
             assert!(why.to_string().starts_with("store.token: "), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_shopify_is_handed_out_with_a_token_or_with_an_apps_secret() {
+        let own = |client_id: Option<&str>| ShopifySettings {
+            location: "1".into(),
+            client_id: client_id.map(Into::into),
+            ..ShopifySettings::default()
+        };
+        for client_id in [None, Some("id")] {
+            let settings = StoreSettings {
+                token: Some(Secret::new("t")),
+                batch: 400,
+                shopify: Some(own(client_id)),
+                ..StoreSettings::new(StoreKind::Shopify, "https://name.myshopify.com")
+            };
+            assert_eq!(connect(&settings).unwrap().batch_size(), 250, "as many as Shopify takes");
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Promises: what is secret in it is marked sensitive and goes into one header of the request and nowhere else.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
@@ -13,6 +15,41 @@ use super::settings::SettingsError;
 pub(crate) enum Authorization {
     /// The same header for every request.
     Header(HeaderName, HeaderValue),
+    /// A header whose value is fetched, and changes.
+    Renewable(Renewable),
+}
+
+/// A header whose value somebody else renews. Empty, and so refused by the store, until the first time.
+#[derive(Debug, Clone)]
+pub(crate) struct Renewable {
+    name: HeaderName,
+    value: Arc<RwLock<HeaderValue>>,
+}
+
+impl Renewable {
+    /// This header, without a value yet.
+    pub(crate) fn new(name: HeaderName) -> Self {
+        Self { name, value: Arc::new(RwLock::new(HeaderValue::from_static(""))) }
+    }
+
+    /// From now on requests carry this value.
+    ///
+    /// # Errors
+    /// When the value holds characters that no header can hold.
+    pub(crate) fn renew(&self, value: &str) -> Result<(), SettingsError> {
+        *self.value.write().unwrap_or_else(PoisonError::into_inner) = secret_value(value)?;
+        Ok(())
+    }
+}
+
+fn secret_value(value: &str) -> Result<HeaderValue, SettingsError> {
+    let unusable = |_| SettingsError::Senseless {
+        key: "token",
+        complaint: "the token holds characters that no token has (a line break, an umlaut)".into(),
+    };
+    let mut value = HeaderValue::from_str(value).map_err(unusable)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 impl Authorization {
@@ -29,13 +66,7 @@ impl Authorization {
     /// # Errors
     /// When the value holds characters that no header can hold.
     pub(crate) fn header(name: HeaderName, value: &str) -> Result<Self, SettingsError> {
-        let unusable = || SettingsError::Senseless {
-            key: "token",
-            complaint: "the token holds characters that no token has (a line break, an umlaut)".into(),
-        };
-        let mut value = HeaderValue::from_str(value).map_err(|_| unusable())?;
-        value.set_sensitive(true);
-        Ok(Self::Header(name, value))
+        Ok(Self::Header(name, secret_value(value)?))
     }
 
     /// The header for this request. Called anew for every sending.
@@ -44,6 +75,9 @@ impl Authorization {
         let _any = (method, url);
         match self {
             Self::Header(name, value) => (name.clone(), value.clone()),
+            Self::Renewable(Renewable { name, value }) => {
+                (name.clone(), value.read().unwrap_or_else(PoisonError::into_inner).clone())
+            }
         }
     }
 }

@@ -23,6 +23,8 @@ use crate::ports::StoreError;
 pub(crate) const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 /// Idle connections are closed after this long; shops' routers forget them sooner or later.
 const IDLE_CONNECTION: std::time::Duration = std::time::Duration::from_secs(60);
+/// Which version of its interface a Shopify store answers with.
+static API_VERSION: reqwest::header::HeaderName = reqwest::header::HeaderName::from_static("x-shopify-api-version");
 /// How we introduce ourselves.
 const USER_AGENT: &str = concat!("Tillbridge/", env!("CARGO_PKG_VERSION"));
 
@@ -91,6 +93,8 @@ pub(crate) struct Reply {
     pub(crate) retry_after: Option<SignedDuration>,
     /// Where it sends us.
     pub(crate) location: Option<String>,
+    /// Shopify's interface: the version that answered (`X-Shopify-API-Version`).
+    pub(crate) api_version: Option<String>,
     /// What it says.
     pub(crate) body: Vec<u8>,
 }
@@ -164,7 +168,8 @@ impl Client {
         let date = text(headers, &DATE).and_then(|date| http_date(&date));
         let retry_after = text(headers, &RETRY_AFTER).and_then(|wait| pause_asked_for(&wait, date));
         let location = text(headers, &LOCATION);
-        Ok(Reply { status: response.status().as_u16(), date, retry_after, location, body })
+        let api_version = text(headers, &API_VERSION);
+        Ok(Reply { status: response.status().as_u16(), date, retry_after, location, api_version, body })
     }
 
     /// Sends one request and reads the answer as JSON.

@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply { status, date: None, retry_after: None, location: None, body: body.into() }
+        Reply { status, date: None, retry_after: None, location: None, api_version: None, body: body.into() }
     }
 
     #[test]

@@ -9,9 +9,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod magento;
+mod shopify;
 mod store_api;
 
 pub use magento::*;
+pub use shopify::*;
 pub use store_api::*;
 
 use super::Secret;
@@ -38,6 +40,8 @@ pub enum StoreKind {
     Magento,
     /// Our own contract, for custom sites ([`super::STORE_API_CONTRACT`]).
     StoreApi,
+    /// Shopify, over its GraphQL Admin API.
+    Shopify,
 }
 
 /// The web store: where it is, how to sign in, and how much to ask of it at once.
@@ -82,6 +86,9 @@ pub struct StoreSettings {
     /// What only our own store API has.
     #[serde(default)]
     pub store_api: Option<StoreApiSettings>,
+    /// What only a Shopify store has.
+    #[serde(default)]
+    pub shopify: Option<ShopifySettings>,
 }
 
 fn connect_timeout() -> Span {
@@ -155,6 +162,7 @@ impl StoreSettings {
             page: PAGE,
             magento: None,
             store_api: None,
+            shopify: None,
         }
     }
 
@@ -174,16 +182,26 @@ impl StoreSettings {
         within("page", self.page, LARGEST_PAGE)?;
         positive("connect_timeout", self.connect_timeout)?;
         positive("timeout", self.timeout)?;
+        self.only_its_own()?;
         match self.kind {
-            StoreKind::Magento if self.store_api.is_some() => {
-                Err(senseless("store_api", "belongs to `kind = \"store_api\"`; this store is \"magento\""))
-            }
-            StoreKind::StoreApi if self.magento.is_some() => {
-                Err(senseless("magento", "belongs to `kind = \"magento\"`; this store is \"store_api\""))
-            }
             StoreKind::Magento => self.magento.as_ref().map_or(Ok(()), MagentoSettings::validate),
             StoreKind::StoreApi => self.store_api.as_ref().map_or(Ok(()), StoreApiSettings::validate),
+            StoreKind::Shopify => self.shopify.clone().unwrap_or_default().validate(),
         }
+    }
+
+    /// What another make of store has would be without effect.
+    fn only_its_own(&self) -> Result<(), SettingsError> {
+        for (kind, word, given) in [
+            (StoreKind::Magento, "magento", self.magento.is_some()),
+            (StoreKind::StoreApi, "store_api", self.store_api.is_some()),
+            (StoreKind::Shopify, "shopify", self.shopify.is_some()),
+        ] {
+            if given && kind != self.kind {
+                return Err(senseless(word, format!("belongs to `kind = {word:?}`; this store is another")));
+            }
+        }
+        Ok(())
     }
 
     fn validate_url(&self) -> Result<(), SettingsError> {
@@ -206,6 +224,9 @@ impl StoreSettings {
             && (path.ends_with("/rest") || path.contains("/rest/") || path.ends_with("/V1"))
         {
             return Err(senseless("url", "is the shop's address only; /rest/V1 is added by the agent"));
+        }
+        if self.kind == StoreKind::Shopify && !path.is_empty() {
+            return Err(senseless("url", "is the shop's address only: https://NAME.myshopify.com"));
         }
         Ok(())
     }
