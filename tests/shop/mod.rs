@@ -18,6 +18,7 @@ use tillbridge::config::Config;
 use tillbridge::demo::clock::HandClock;
 use tillbridge::demo::magento::{self, Magento, Mode};
 use tillbridge::demo::server::StoreServer;
+use tillbridge::demo::shopify::{self, Shopify, ShopifyBooks};
 use tillbridge::demo::store_api::{self, Store, StoreBooks};
 use tillbridge::demo::till::{Habits, SimulatedTill};
 use tillbridge::demo::{TOKEN, seed};
@@ -352,6 +353,8 @@ pub(crate) struct TestShop {
     pub(crate) magento: Magento,
     /// The books of a store that speaks our store API, when that is the one that is served.
     pub(crate) store: Option<Store>,
+    /// The books of a Shopify, when that is the one that is served.
+    pub(crate) shopify: Option<Shopify>,
     pub(crate) server: StoreServer,
     pub(crate) till: SimulatedTill,
     pub(crate) config: Config,
@@ -362,6 +365,7 @@ pub(crate) struct TestShop {
 /// The lines of the configuration that differ from store to store.
 const MAGENTO: &str = "kind = \"magento\"\nmagento.source = \"shop1\"";
 const STORE_API: &str = "kind = \"store_api\"\nstore_api.location = \"shop1\"";
+const SHOPIFY: &str = "kind = \"shopify\"\nshopify.location = \"Shop 1, High Street\"";
 
 fn config(folder: &Path, server: &StoreServer, kind: &str) -> Config {
     let text = format!(
@@ -423,12 +427,28 @@ impl TestShop {
         Self::open_on(clock, magento, Some(store), router, STORE_API)
     }
 
+    /// Opens the same shop at a Shopify, of which it is one of two locations.
+    pub(crate) async fn open_on_shopify() -> Self {
+        Self::open_on_shopify_as(SHOPIFY).await
+    }
+
+    /// The same with lines of its own in the configuration.
+    pub(crate) async fn open_on_shopify_as(kind: &str) -> Self {
+        let clock = HandClock::at(SystemClock.now());
+        let magento = Magento::new(seed::magento(Mode::Msi, Arc::new(clock.clone())));
+        let books = Shopify::new(ShopifyBooks::seeded(Arc::new(clock.clone())));
+        let router = shopify::router(books.clone(), TOKEN);
+        let mut shop = Self::open_on(clock, magento, None, router, kind);
+        shop.shopify = Some(books);
+        shop
+    }
+
     fn open_on(clock: HandClock, magento: Magento, store: Option<Store>, router: Router, kind: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = StoreServer::start(router, TOKEN).unwrap();
         let till = SimulatedTill::new(folder.path(), Habits::default()).unwrap().stocked();
         let config = config(folder.path(), &server, kind);
-        let mut shop = Self { clock, magento, store, server, till, config, folder, alive: None };
+        let mut shop = Self { clock, magento, store, shopify: None, server, till, config, folder, alive: None };
         shop.start();
         shop
     }
@@ -514,6 +534,9 @@ impl TestShop {
 
     /// What shoppers can buy.
     pub(crate) fn sellable(&self, sku: &str) -> Quantity {
+        if let Some(books) = &self.shopify {
+            return books.with(|books| books.available(sku));
+        }
         match &self.store {
             Some(store) => store.with(|books| books.available(sku)).unwrap_or_default(),
             None => self.magento.with(|books| books.salable(sku)),
