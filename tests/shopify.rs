@@ -264,6 +264,21 @@ async fn an_order_placed_between_reading_and_writing_ends_as_a_conflict_and_then
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_placed_between_the_reading_of_orders_and_that_of_stock_is_not_sold_again() {
+    let mut shop = TestShop::open_on_shopify().await;
+    shop.till.sell("1001", 4.into());
+    // Four walked out of the shop; of the other six a shopper orders five just before the stock is read. Who comes right
+    // after the write finds one.
+    before(&shop, READ, |books| assert!(books.place(&[("1001", 5, SHOP)], "PAID").is_ok()));
+    before(&shop, WRITE, |books| {
+        books.before("TillbridgeOrders", |books| assert!(books.place(&[("1001", 2, SHOP)], "PAID").is_err()));
+    });
+    export_and_deliver(&mut shop, "first.csv").await;
+    assert_eq!(books(&shop).with(|books| books.turned_away().len()), 1, "that moment came");
+    sellable_is_truth(&shop, "1001", 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_stale_quantity_does_not_hinder_the_others_of_its_batch() {
     let mut shop = in_business().await;
     for sku in ["1001", "1002", "1003"] {

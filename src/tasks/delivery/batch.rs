@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::{Delivery, Figures, Stopped, Work};
+use super::{Delivery, Figures, Recorded, Stopped, Work};
 use crate::domain::reconcile::{self, StockModel, Target};
 use crate::domain::retry;
 use crate::domain::{ExportId, Quantity, Sku};
@@ -38,7 +38,7 @@ impl Delivery {
     pub(super) async fn batch(&self, due: &[DueSku], model: StockModel, figures: &mut Figures) -> Result<(), Stopped> {
         let (counting, mut facts) = self.facts_of(due)?;
         let now = self.shop.clock.now();
-        let Some(counting) = counting else {
+        let Some(mut counting) = counting else {
             let results: Vec<_> = due.iter().map(|item| (item.clone(), Delivered::NothingToSend)).collect();
             figures.unchanged += results.len() as u64;
             return Ok(self.shop.ledger.finish_stock(&results, now)?);
@@ -52,6 +52,9 @@ impl Delivery {
             }
         }
         self.ask_about_strangers(&mut items, &mut results).await?;
+        if items.iter().any(|item| item.version.is_some()) {
+            self.compute_again(&mut items, &mut counting, &mut results, model).await?;
+        }
         let (to_write, stands): (Vec<Item>, Vec<Item>) =
             items.into_iter().partition(|item| item.believed != Some(item.target.write));
         let mut to_verify = Vec::new();
@@ -120,6 +123,39 @@ impl Delivery {
                     let why = "the web store did not answer about this SKU".to_owned();
                     results.push((item.due, Delivered::Again { not_before, why }));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// A store that compares is told what it was read to hold; so the orders have to be read after that: one placed before
+    /// the stock was read, and after the orders were, would stand in what is compared and not in what is written.
+    async fn compute_again(
+        &self,
+        items: &mut Vec<Item>,
+        counting: &mut Counting,
+        results: &mut Vec<(DueSku, Delivered)>,
+        model: StockModel,
+    ) -> Result<(), Stopped> {
+        if self.intake.pull().await? == Recorded::default() {
+            return Ok(());
+        }
+        let due: Vec<DueSku> = items.iter().map(|item| item.due.clone()).collect();
+        let (now_counting, mut facts) = self.facts_of(&due)?;
+        *counting = now_counting.unwrap_or(*counting);
+        for item in std::mem::take(items) {
+            let facts = facts.remove(&item.due.sku).unwrap_or_default();
+            match self.item(&item.due, facts, model) {
+                // Believed, not read: what is believed may have moved with the order.
+                Some(computed) if !item.asked && computed.facts.claims != item.facts.claims => {
+                    let why = "an order moved before the quantity was sent".to_owned();
+                    results.push((item.due, Delivered::Again { not_before: self.shop.clock.now(), why }));
+                }
+                Some(computed) => {
+                    let (believed, asked, version) = (item.believed, item.asked, item.version);
+                    items.push(Item { believed, asked, version, ..computed });
+                }
+                None => results.push((item.due, Delivered::NothingToSend)),
             }
         }
         Ok(())
