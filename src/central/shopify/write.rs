@@ -62,58 +62,82 @@ enum Sent {
     Refused(String),
 }
 
+/// How far the writing of a batch has come.
+struct Run {
+    /// What is still to be sent; the last one next.
+    parts: Vec<Vec<Change>>,
+    written: Vec<Written>,
+    tries: usize,
+}
+
+impl Run {
+    /// What is sent next, no more than so many.
+    fn next(&mut self, most: usize) -> Option<Vec<Change>> {
+        loop {
+            let mut part = self.parts.pop()?;
+            if part.len() > most {
+                let rest = part.split_off(most);
+                self.parts.push(rest);
+            }
+            if !part.is_empty() {
+                self.tries += 1;
+                return Some(part);
+            }
+        }
+    }
+
+    fn settle(&mut self, part: Vec<Change>, outcome: impl Fn(&Change) -> WriteOutcome) {
+        let written = |change: Change| Written { outcome: outcome(&change), sku: change.sku };
+        self.written.extend(part.into_iter().map(written));
+    }
+
+    /// Some items hindered the request; the others were stored all the same, or are sent again.
+    fn hindered(&mut self, part: Vec<Change>, outcomes: &BTreeMap<usize, WriteOutcome>, others_are_stored: bool) {
+        let mut others = Vec::with_capacity(part.len());
+        for (at, change) in part.into_iter().enumerate() {
+            match outcomes.get(&at) {
+                Some(one) => self.settle(vec![change], |_| one.clone()),
+                None if others_are_stored => self.settle(vec![change], stored),
+                None => others.push(change),
+            }
+        }
+        self.parts.push(others);
+    }
+}
+
+fn stored(change: &Change) -> WriteOutcome {
+    WriteOutcome::Stored(Quantity::from(change.to))
+}
+
 impl Shopify {
     /// Writes a batch.
     pub(super) async fn write(&self, batch: &StockBatch) -> Result<Vec<Written>, StoreError> {
         let location = self.location().await?.id;
-        let (changes, mut written) = self.prepared(&batch.items).await?;
-        let mut parts = vec![changes];
-        let mut tries = 0;
-        while let Some(mut part) = parts.pop() {
-            let most = self.batch_size_now();
-            if part.len() > most {
-                parts.push(part.split_off(most));
-            }
-            if part.is_empty() {
-                continue;
-            }
-            tries += 1;
-            let outcome = |change: &Change, outcome| Written { sku: change.sku.clone(), outcome };
-            let stored = |change: &Change| outcome(change, WriteOutcome::Stored(Quantity::from(change.to)));
-            if tries > MOST_TRIES {
+        let (changes, written) = self.prepared(&batch.items).await?;
+        let mut run = Run { parts: vec![changes], written, tries: 0 };
+        while let Some(mut part) = run.next(self.batch_size_now()) {
+            if run.tries > MOST_TRIES {
                 // Read anew and tried again later, rather than knocking for ever.
-                written.extend(part.iter().map(|change| outcome(change, WriteOutcome::Conflict)));
+                run.settle(part, |_| WriteOutcome::Conflict);
                 continue;
             }
             match self.send_changes(&part, &location, &batch.snapshot).await? {
-                Sent::Stored => written.extend(part.iter().map(stored)),
+                Sent::Stored => run.settle(part, stored),
                 Sent::TooMany(error) if part.len() == 1 => return Err(error),
                 Sent::TooMany(_) => {
                     self.limits.items.fetch_min(part.len() / 2, Ordering::Relaxed);
                     self.seen().budget.forget(documents::SET_QUANTITIES.name);
-                    parts.push(part);
+                    run.parts.push(part);
                 }
-                Sent::Hindered(outcomes, others_are_stored) => {
-                    let mut others = Vec::with_capacity(part.len());
-                    for (at, change) in part.into_iter().enumerate() {
-                        match outcomes.get(&at) {
-                            Some(one) => written.push(outcome(&change, one.clone())),
-                            None if others_are_stored => written.push(stored(&change)),
-                            None => others.push(change),
-                        }
-                    }
-                    parts.push(others);
-                }
-                Sent::Refused(why) if part.len() == 1 => {
-                    written.extend(part.iter().map(|change| outcome(change, WriteOutcome::Refused(why.clone()))));
-                }
+                Sent::Hindered(outcomes, others_are_stored) => run.hindered(part, &outcomes, others_are_stored),
+                Sent::Refused(why) if part.len() == 1 => run.settle(part, |_| WriteOutcome::Refused(why.clone())),
                 Sent::Refused(_) => {
                     let half = part.split_off(part.len() / 2);
-                    parts.extend([half, part]);
+                    run.parts.extend([half, part]);
                 }
             }
         }
-        Ok(written)
+        Ok(run.written)
     }
 
     fn batch_size_now(&self) -> usize {
