@@ -15,6 +15,7 @@ mod oauth;
 mod rights;
 pub mod secret;
 pub mod settings;
+mod shopify;
 mod store_api;
 #[cfg(test)]
 mod testing;
@@ -30,7 +31,7 @@ pub use after_push::push_listener;
 pub use secret::{Secret, SecretFrom};
 pub use settings::{
     AfterPushSettings, MagentoSettings, Mode, OAuthSettings, Reservations, RoutingRule, RoutingSettings, SettingsError,
-    Statuses, StoreApiSettings, StoreKind, StoreSettings, Whose, WooCommerceSettings,
+    ShopifySettings, Statuses, StoreApiSettings, StoreKind, StoreSettings, Whose, WooCommerceSettings,
 };
 
 /// The contract of our own store API, OpenAPI 3.1, for whoever builds the other side of it.
@@ -60,6 +61,7 @@ pub fn connect(settings: &StoreSettings) -> Result<Arc<dyn CentralStore>, Settin
             let client = Client::new(settings, woocommerce::sign_in(&key, &secret)?, woocommerce::explain)?;
             Arc::new(woocommerce::WooCommerce::new(client, settings, own))
         }
+        StoreKind::Shopify => Arc::new(shopify::Shopify::new(settings)?),
     })
 }
 
@@ -82,6 +84,24 @@ mod tests {
             let broken = StoreSettings { token: Some(Secret::new("a\nb").into()), ..settings };
             let Err(why) = connect(&broken) else { panic!("a line break in the token") };
             assert!(why.to_string().starts_with("store.token: "), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_shopify_is_handed_out_with_a_token_or_with_an_apps_secret() {
+        let own = |client_id: Option<&str>| ShopifySettings {
+            location: "1".into(),
+            client_id: client_id.map(Into::into),
+            ..ShopifySettings::default()
+        };
+        for client_id in [None, Some("id")] {
+            let settings = StoreSettings {
+                token: Some(Secret::new("t").into()),
+                batch: 400,
+                shopify: Some(own(client_id)),
+                ..StoreSettings::new(StoreKind::Shopify, "https://name.myshopify.com")
+            };
+            assert_eq!(connect(&settings).unwrap().batch_size(), 250, "as many as Shopify takes");
         }
     }
 }

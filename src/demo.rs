@@ -9,6 +9,7 @@
 //! | [`magento`] | a Magento 2.4.7-p6, with and without MSI |
 //! | [`store_api`] | a store that speaks our own store API |
 //! | [`woocommerce`] | a WooCommerce, from its documentation and source |
+//! | [`shopify`] | a Shopify with two locations |
 //! | [`till`] | the till: folders, books and habits |
 //! | [`shop`] | the shelf itself, and a naive agent for comparison |
 //! | [`seed`] | the goods |
@@ -27,6 +28,7 @@ pub mod only_store;
 pub mod seed;
 pub mod server;
 pub mod shop;
+pub mod shopify;
 pub mod store_api;
 pub mod story;
 pub mod till;

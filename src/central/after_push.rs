@@ -81,7 +81,15 @@ impl PushListener for Address {
             return Ok(());
         }
         let (date, retry_after, location) = client::what_headers_say(response.headers());
-        let reply = Reply { status, date, retry_after, location, total: None, body: beginning(response).await };
+        let reply = Reply {
+            status,
+            date,
+            retry_after,
+            location,
+            total: None,
+            api_version: None,
+            body: beginning(response).await,
+        };
         Err(not_told(failure::of_answer(&call, host, &reply, &Explained::default())))
     }
 }

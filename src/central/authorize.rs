@@ -3,6 +3,8 @@
 //! Promises: what is secret in it is marked sensitive and goes into one header of the request and nowhere else; what
 //! has to be new for every sending is.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -20,6 +22,41 @@ pub(crate) enum Authorization {
     Header(HeaderName, HeaderValue),
     /// A signature of each sending.
     OAuth(Box<Signer>),
+    /// A header whose value is fetched, and changes.
+    Renewable(Renewable),
+}
+
+/// A header whose value somebody else renews. Empty, and so refused by the store, until the first time.
+#[derive(Debug, Clone)]
+pub(crate) struct Renewable {
+    name: HeaderName,
+    value: Arc<RwLock<HeaderValue>>,
+}
+
+impl Renewable {
+    /// This header, without a value yet.
+    pub(crate) fn new(name: HeaderName) -> Self {
+        Self { name, value: Arc::new(RwLock::new(HeaderValue::from_static(""))) }
+    }
+
+    /// From now on requests carry this value.
+    ///
+    /// # Errors
+    /// When the value holds characters that no header can hold.
+    pub(crate) fn renew(&self, value: &str) -> Result<(), SettingsError> {
+        *self.value.write().unwrap_or_else(PoisonError::into_inner) = secret_value(value)?;
+        Ok(())
+    }
+}
+
+fn secret_value(value: &str) -> Result<HeaderValue, SettingsError> {
+    let unusable = |_| SettingsError::Senseless {
+        key: "token",
+        complaint: "the token holds characters that no token has (a line break, an umlaut)".into(),
+    };
+    let mut value = HeaderValue::from_str(value).map_err(unusable)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 impl Authorization {
@@ -44,11 +81,7 @@ impl Authorization {
     /// # Errors
     /// When the value holds characters that no header can hold.
     pub(crate) fn header(name: HeaderName, value: &str) -> Result<Self, SettingsError> {
-        let unusable = || SettingsError::Senseless {
-            key: "token",
-            complaint: "the token holds characters that no token has (a line break, an umlaut)".into(),
-        };
-        Ok(Self::Header(name, sensitive(value).ok_or_else(unusable)?))
+        Ok(Self::Header(name, secret_value(value)?))
     }
 
     /// What goes over the line in clear and must not stand in any record of a request.
@@ -63,6 +96,10 @@ impl Authorization {
                 }
             }
             Self::OAuth(signer) => signer.secrets(),
+            Self::Renewable(Renewable { value, .. }) => {
+                let value = value.read().unwrap_or_else(PoisonError::into_inner);
+                value.to_str().ok().map(Secret::new).into_iter().collect()
+            }
         }
     }
 
@@ -71,6 +108,9 @@ impl Authorization {
     pub(crate) fn header_for(&self, method: &Method, url: &Url) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Header(name, value) => Some((name.clone(), value.clone())),
+            Self::Renewable(Renewable { name, value }) => {
+                Some((name.clone(), value.read().unwrap_or_else(PoisonError::into_inner).clone()))
+            }
             Self::OAuth(signer) => Some((AUTHORIZATION, sensitive(&signer.header(method, url))?)),
         }
     }
@@ -78,7 +118,7 @@ impl Authorization {
     /// Does the signature cover the path? Then Magento must understand the path as we do.
     pub(crate) fn signs_the_path(&self) -> bool {
         match self {
-            Self::Header(..) => false,
+            Self::Header(..) | Self::Renewable(_) => false,
             Self::OAuth(_) => true,
         }
     }
@@ -86,7 +126,7 @@ impl Authorization {
     /// By how many seconds this PC's clock is ahead of the store's, where that matters for signing in.
     pub(crate) fn clock_ahead(&self) -> i64 {
         match self {
-            Self::Header(..) => 0,
+            Self::Header(..) | Self::Renewable(_) => 0,
             Self::OAuth(signer) => signer.ahead(),
         }
     }
@@ -94,7 +134,7 @@ impl Authorization {
     /// Learns from the time that an answer carries.
     pub(crate) fn learn(&self, date: Option<Timestamp>) {
         match self {
-            Self::Header(..) => {}
+            Self::Header(..) | Self::Renewable(_) => {}
             Self::OAuth(signer) => signer.learn(date),
         }
     }

@@ -33,6 +33,8 @@ const IDLE_CONNECTION: std::time::Duration = std::time::Duration::from_secs(60);
 const WORTH_COMPRESSING: usize = 1400;
 /// Where WordPress tells how many rows there are on all pages.
 const TOTAL: HeaderName = HeaderName::from_static("x-wp-total");
+/// Which version of its interface a Shopify store answers with.
+static API_VERSION: reqwest::header::HeaderName = reqwest::header::HeaderName::from_static("x-shopify-api-version");
 /// How we introduce ourselves.
 const USER_AGENT: &str = concat!("Tillbridge/", env!("CARGO_PKG_VERSION"));
 
@@ -106,6 +108,8 @@ pub(crate) struct Reply {
     pub(crate) location: Option<String>,
     /// Rows in all, on all pages, where the store tells it in a header (WordPress: `X-WP-Total`).
     pub(crate) total: Option<u64>,
+    /// Shopify's interface: the version that answered (`X-Shopify-API-Version`).
+    pub(crate) api_version: Option<String>,
     /// What it says.
     pub(crate) body: Vec<u8>,
 }
@@ -135,7 +139,6 @@ impl Client {
         let url = Url::parse(&settings.url)
             .map_err(|why| SettingsError::Senseless { key: "url", complaint: why.to_string() })?;
         let mut masks = Masks::default();
-        authorization.secrets().iter().for_each(|secret| masks.hide(secret));
         if let Some(proxy) = &settings.proxy {
             masks.hide(&super::settings::secret("proxy", proxy)?);
         }
@@ -195,9 +198,11 @@ impl Client {
     /// The failure, with what went over the line.
     fn kept(&self, mut error: StoreError, call: &Call, reply: Option<&Reply>) -> StoreError {
         let (status, body) = reply.map_or((None, [].as_slice()), |reply| (Some(reply.status), &reply.body));
+        let mut masks = self.masks.clone();
+        self.authorization.secrets().iter().for_each(|secret| masks.hide(secret));
         // A store may repeat what we sent.
-        error.what = self.masks.without_secrets(&error.what);
-        error.exchange.get_or_insert_with(|| Box::new(self.masks.seen(call, status, body)));
+        error.what = masks.without_secrets(&error.what);
+        error.exchange.get_or_insert_with(|| Box::new(masks.seen(call, status, body)));
         error
     }
 
@@ -236,9 +241,11 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        let (date, retry_after, location) = what_headers_say(response.headers());
-        let total = text(response.headers(), &TOTAL).and_then(|total| total.trim().parse().ok());
-        Ok(Reply { status: response.status().as_u16(), date, retry_after, location, total, body })
+        let headers = response.headers();
+        let (date, retry_after, location) = what_headers_say(headers);
+        let total = text(headers, &TOTAL).and_then(|total| total.trim().parse().ok());
+        let api_version = text(headers, &API_VERSION);
+        Ok(Reply { status: response.status().as_u16(), date, retry_after, location, total, api_version, body })
     }
 
     /// How it signs in.

@@ -45,7 +45,7 @@ const PERSONAL: [&str; 26] = [
 ];
 
 /// What must not be kept.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Masks(Vec<String>);
 
 impl std::fmt::Debug for Masks {

@@ -193,7 +193,15 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply { status, date: None, retry_after: None, location: None, total: None, body: body.into() }
+        Reply {
+            status,
+            date: None,
+            retry_after: None,
+            location: None,
+            total: None,
+            api_version: None,
+            body: body.into(),
+        }
     }
 
     #[test]

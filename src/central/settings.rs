@@ -11,12 +11,14 @@ use serde::{Deserialize, Serialize};
 mod after_push;
 mod magento;
 mod routing;
+mod shopify;
 mod store_api;
 mod woocommerce;
 
 pub use after_push::*;
 pub use magento::*;
 pub use routing::*;
+pub use shopify::*;
 pub use store_api::*;
 pub use woocommerce::*;
 
@@ -47,6 +49,8 @@ pub enum StoreKind {
     /// WooCommerce, over its REST API v3.
     #[serde(rename = "woocommerce")]
     WooCommerce,
+    /// Shopify, over its GraphQL Admin API.
+    Shopify,
 }
 
 /// The web store: where it is, how to sign in, and how much to ask of it at once.
@@ -95,6 +99,9 @@ pub struct StoreSettings {
     /// What only our own store API has.
     #[serde(default)]
     pub store_api: Option<StoreApiSettings>,
+    /// What only a Shopify store has.
+    #[serde(default)]
+    pub shopify: Option<ShopifySettings>,
     /// What only a WooCommerce store has, its key among it.
     #[serde(default)]
     pub woocommerce: Option<WooCommerceSettings>,
@@ -175,6 +182,7 @@ impl StoreSettings {
             compress_requests: false,
             magento: None,
             store_api: None,
+            shopify: None,
             woocommerce: None,
             after_push: None,
         }
@@ -192,26 +200,26 @@ impl StoreSettings {
         positive("connect_timeout", self.connect_timeout)?;
         positive("timeout", self.timeout)?;
         self.after_push.as_ref().map_or(Ok(()), AfterPushSettings::validate)?;
-        self.refuse_other_makes()?;
+        self.only_its_own()?;
         match self.kind {
             StoreKind::Magento => self.magento.as_ref().map_or(Ok(()), MagentoSettings::validate),
             StoreKind::StoreApi => self.store_api.as_ref().map_or(Ok(()), StoreApiSettings::validate),
             StoreKind::WooCommerce => woocommerce::validate_store(self),
+            StoreKind::Shopify => self.shopify.clone().unwrap_or_default().validate(),
         }
     }
 
-    /// Settings of another make than `kind` are a mistake that would otherwise go unnoticed.
-    fn refuse_other_makes(&self) -> Result<(), SettingsError> {
+    /// What another make of store has would be without effect.
+    fn only_its_own(&self) -> Result<(), SettingsError> {
         let makes = [
             (StoreKind::Magento, "magento", self.magento.is_some()),
             (StoreKind::StoreApi, "store_api", self.store_api.is_some()),
             (StoreKind::WooCommerce, "woocommerce", self.woocommerce.is_some()),
+            (StoreKind::Shopify, "shopify", self.shopify.is_some()),
         ];
         let ours = makes.iter().find(|(kind, ..)| *kind == self.kind).map_or("", |(_, word, _)| word);
         match makes.iter().find(|(kind, _, given)| *given && *kind != self.kind) {
-            Some((_, word, _)) => {
-                Err(senseless(word, format!("belongs to `kind = \"{word}\"`; this store is \"{ours}\"")))
-            }
+            Some((_, word, _)) => Err(senseless(word, format!("belongs to `kind = {word:?}`; this store is {ours:?}"))),
             None => Ok(()),
         }
     }
@@ -239,6 +247,9 @@ impl StoreSettings {
         }
         if self.kind == StoreKind::WooCommerce && path.contains("/wp-json") {
             return Err(senseless("url", "is the shop's address only; /wp-json/wc/v3 is added by the agent"));
+        }
+        if self.kind == StoreKind::Shopify && !path.is_empty() {
+            return Err(senseless("url", "is the shop's address only: https://NAME.myshopify.com"));
         }
         Ok(())
     }

@@ -171,3 +171,43 @@ fn every_complaint_about_a_woocommerce_store_names_the_key() {
         assert!(!said.contains("cs_abc"), "{said}");
     }
 }
+
+const SHOPIFY: &str = "kind = \"shopify\"\nurl = \"https://name.myshopify.com\"\ntoken = \"shpat_abc\"\n";
+
+#[test]
+fn the_least_settings_for_shopify_are_those_and_the_location() {
+    let settings = read(&format!("{SHOPIFY}[shopify]\nlocation = \"High Street\"\n")).unwrap();
+    settings.validate().unwrap();
+    let own = settings.shopify.unwrap();
+    assert_eq!((own.api_version.as_str(), own.acknowledge, own.client_id), (API_VERSION, true, None));
+    for (own, key) in [
+        ("", "store.shopify.location: is missing"),
+        ("location = \" \"", "store.shopify.location: is missing"),
+        (
+            "location = \"a\"\napi_version = \"2026-01\"",
+            "store.shopify.api_version: is \"2026-01\"; write a version from",
+        ),
+        ("location = \"a\"\napi_version = \"unstable\"", "store.shopify.api_version"),
+        ("location = \"a\"\nclient_id = \"\"", "store.shopify.client_id"),
+        ("location = \"a\"\nexport_states = []", "store.shopify.export_states"),
+        ("location = \"a\"\nexport_states = [\"paid\"]", "store.shopify.export_states"),
+        ("location = \"a\"\ncustom_sku = \"\"", "store.shopify.custom_sku"),
+        ("location = \"a\"\ntag_prefix = \"a,b\"", "store.shopify.tag_prefix"),
+    ] {
+        let said = complaint(&format!("{SHOPIFY}[shopify]\n{own}\n"));
+        assert!(said.starts_with(key), "{said} for {own}");
+    }
+    let path = SHOPIFY.replace(".com", ".com/admin");
+    assert!(
+        complaint(&format!("{path}[shopify]\nlocation = \"a\"\n")).starts_with("store.url: is the shop's address only")
+    );
+    assert!(complaint(&format!("{LEAST}[shopify]\nlocation = \"a\"\n")).starts_with("store.shopify: belongs to"));
+}
+
+#[test]
+fn the_example_for_shopify_shows_the_defaults() {
+    let example = include_str!("../../config.example.toml").split("# [store.shopify]\n").nth(1).unwrap();
+    let lines = example.lines().map_while(|line| line.strip_prefix("# "));
+    let own: ShopifySettings = toml::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+    assert_eq!(own, ShopifySettings { location: "High Street".into(), ..ShopifySettings::default() });
+}

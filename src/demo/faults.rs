@@ -287,6 +287,19 @@ pub fn route_of(method: &str, path: &str) -> String {
     route
 }
 
+/// The route of a request. All of GraphQL comes to one path: there the operation's name stands in it.
+async fn route_and(request: Request) -> (String, Request) {
+    let route = route_of(request.method().as_str(), request.uri().path());
+    if !route.ends_with("/graphql.json") {
+        return (route, request);
+    }
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, super::http::LARGEST_BODY).await.unwrap_or_default();
+    let asked: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let name = asked["operationName"].as_str().unwrap_or_default();
+    (format!("POST /graphql/{name}"), Request::from_parts(head, Body::from(body)))
+}
+
 /// Puts the switch in front of a store.
 pub(crate) fn in_front_of(router: Router, faults: Faults) -> Router {
     router.layer(axum::middleware::from_fn_with_state(faults, befall))
@@ -294,7 +307,7 @@ pub(crate) fn in_front_of(router: Router, faults: Faults) -> Router {
 
 async fn befall(State(faults): State<Faults>, request: Request, next: Next) -> Response {
     let line = faults.line_of(&request);
-    let route = route_of(request.method().as_str(), request.uri().path());
+    let (route, request) = route_and(request).await;
     let (request, content) = read(&faults, request).await;
     let (pause, fault) = faults.befalling(&route, &content);
     for then in faults.due_before(&route) {

@@ -18,6 +18,7 @@ use tillbridge::config::Config;
 use tillbridge::demo::clock::HandClock;
 use tillbridge::demo::magento::{self, Integration, Magento, Mode};
 use tillbridge::demo::server::StoreServer;
+use tillbridge::demo::shopify::{self, Shopify, ShopifyBooks};
 use tillbridge::demo::store_api::{self, Store, StoreBooks};
 use tillbridge::demo::till::{Habits, SimulatedTill};
 use tillbridge::demo::woocommerce::{self, Woo, WooBooks};
@@ -355,6 +356,8 @@ pub(crate) struct TestShop {
     pub(crate) store: Option<Store>,
     /// The books of a WooCommerce, when that is the one that is served.
     pub(crate) woo: Option<Woo>,
+    /// The books of a Shopify, when that is the one that is served.
+    pub(crate) shopify: Option<Shopify>,
     pub(crate) server: StoreServer,
     pub(crate) till: SimulatedTill,
     pub(crate) config: Config,
@@ -366,6 +369,7 @@ pub(crate) struct TestShop {
 const MAGENTO: &str = "kind = \"magento\"\nmagento.source = \"shop1\"";
 const STORE_API: &str = "kind = \"store_api\"\nstore_api.location = \"shop1\"";
 const WOOCOMMERCE: &str = "kind = \"woocommerce\"";
+const SHOPIFY: &str = "kind = \"shopify\"\nshopify.location = \"Shop 1, High Street\"";
 
 fn config(folder: &Path, server: &StoreServer, kind: &str) -> Config {
     let sign_in = if kind == WOOCOMMERCE {
@@ -456,12 +460,29 @@ impl TestShop {
         Self::open_on(clock, magento, None, router, &kind)
     }
 
+    /// Opens the same shop at a Shopify, of which it is one of two locations.
+    pub(crate) async fn open_on_shopify() -> Self {
+        Self::open_on_shopify_as(SHOPIFY).await
+    }
+
+    /// The same with lines of its own in the configuration.
+    pub(crate) async fn open_on_shopify_as(kind: &str) -> Self {
+        let clock = HandClock::at(SystemClock.now());
+        let magento = Magento::new(seed::magento(Mode::Msi, Arc::new(clock.clone())));
+        let books = Shopify::new(ShopifyBooks::seeded(Arc::new(clock.clone())));
+        let router = shopify::router(books.clone(), TOKEN);
+        let mut shop = Self::open_on(clock, magento, None, router, kind);
+        shop.shopify = Some(books);
+        shop
+    }
+
     fn open_on(clock: HandClock, magento: Magento, store: Option<Store>, router: Router, kind: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = StoreServer::start(router, TOKEN).unwrap();
         let till = SimulatedTill::new(folder.path(), Habits::default()).unwrap().stocked();
         let config = config(folder.path(), &server, kind);
-        let mut shop = Self { clock, magento, store, woo: None, server, till, config, folder, alive: None };
+        let mut shop =
+            Self { clock, magento, store, woo: None, shopify: None, server, till, config, folder, alive: None };
         shop.start();
         // Every promise can be tried signed as well; tests/run does.
         if shop.store.is_none() && kind != WOOCOMMERCE && std::env::var_os("TILLBRIDGE_TESTS_SIGN").is_some() {
@@ -572,6 +593,9 @@ impl TestShop {
 
     /// What shoppers can buy.
     pub(crate) fn sellable(&self, sku: &str) -> Quantity {
+        if let Some(books) = &self.shopify {
+            return books.with(|books| books.available(sku));
+        }
         match (&self.store, &self.woo) {
             (Some(store), _) => store.with(|books| books.available(sku)).unwrap_or_default(),
             (None, Some(woo)) => woo.with(|books| books.sellable(sku)),
