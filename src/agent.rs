@@ -233,6 +233,8 @@ pub fn notice_other_settings(ledger: &Ledger, config: &Config, now: Timestamp) -
     if before.is_some() {
         tracing::info!("the settings of store, stock or profile have changed: every item is looked at anew");
         ledger.settings_changed(now)?;
+        // Another shop's place in the feed says nothing of this one's; reading orders again consumes nothing.
+        ledger.set_fact(facts::FEED_CURSOR, None)?;
     }
     ledger.set_fact(facts::SETTINGS, Some(&hash))
 }

@@ -263,7 +263,9 @@ impl Shop {
                 "Run tillbridge check, and report its output; until then nothing is written to the web store.",
             ),
         };
-        let text = format!("{}{}", chain(error), self.gates.in_words(work.kind()));
+        // The heartbeat goes past the breakers.
+        let more = if work == Work::Beat { String::new() } else { self.gates.in_words(work.kind()) };
+        let text = format!("{}{more}", chain(error));
         let (subject, remedy) = (work.subject().to_owned(), remedy.to_owned());
         let trouble = Trouble { code, subject, severity, text, remedy };
         self.conditions_about(&STORE_CODES, work.subject(), &[trouble]);

@@ -136,10 +136,12 @@ async fn an_answer_without_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn an_answer_of_another_shape_is_shown() {
+async fn of_an_answer_of_another_shape_the_place_is_told_and_it_is_kept() {
     let error = failure(says(200, "{\"hello\": tru"), get()).await;
     assert_eq!(error.class, FailureClass::Bug);
-    assert!(error.what.contains("something unexpected: {\"hello\": tru"), "{error}");
+    assert!(error.what.contains("something unexpected (line 1, column 13"), "{error}");
+    assert!(!error.what.contains("hello"), "it may hold a customer: {error}");
+    assert_eq!(error.exchange.unwrap().answered, "{\"hello\": tru");
 }
 
 /// A client that signs.

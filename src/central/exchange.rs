@@ -15,7 +15,7 @@ const SHORTEST_SECRET: usize = 4;
 /// What stands instead.
 const CUT_OUT: &str = "***";
 /// Members of JSON objects that are about a person, as Magento, WooCommerce, Shopify and our own contract name them.
-const PERSONAL: [&str; 26] = [
+const PERSONAL: [&str; 32] = [
     "address1",
     "address2",
     "address_1",
@@ -23,8 +23,10 @@ const PERSONAL: [&str; 26] = [
     "city",
     "company",
     "customer_email",
+    "customer_dob",
     "customer_firstname",
     "customer_lastname",
+    "customer_middlename",
     "customer_note",
     "dob",
     "email",
@@ -35,12 +37,16 @@ const PERSONAL: [&str; 26] = [
     "last_name",
     "lastName",
     "lastname",
+    "middlename",
     "name",
     "phone",
     "postcode",
+    "province",
     "remote_ip",
     "street",
+    "taxvat",
     "telephone",
+    "vat_id",
     "zip",
 ];
 

@@ -98,13 +98,14 @@ pub(crate) fn of_too_large_an_answer(call: &Call, host: &str) -> StoreError {
 
 /// The answer is JSON of another shape, or no JSON, though the status says that all is well.
 pub(crate) fn of_an_odd_answer(call: &Call, host: &str, reply: &Reply, why: serde_json::Error) -> StoreError {
-    let said = first_words(&String::from_utf8_lossy(&reply.body), SHOWN);
-    let what = format!("{}: {host} answered {} with something unexpected: {said}", call.doing, reply.status);
-    StoreError {
-        maybe_done: call.changes_something(),
-        source: Some(Box::new(why)),
-        ..StoreError::new(FailureClass::Bug, what)
-    }
+    // Neither the answer nor the reader's words for it: they may hold a customer. `outbox failures` has it, without them.
+    let (line, column) = (why.line(), why.column());
+    let what = format!(
+        "{}: {host} answered {} with something unexpected (line {line}, column {column}; tillbridge outbox failures \
+         shows it)",
+        call.doing, reply.status
+    );
+    StoreError { maybe_done: call.changes_something(), ..StoreError::new(FailureClass::Bug, what) }
 }
 
 /// The store answered, and it is no success.

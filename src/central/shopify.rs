@@ -5,11 +5,11 @@
 //! assigned to this shop's location is this shop's; a document that costs more than the store allows is asked for in smaller
 //! pages, which is remembered. Does not promise orders older than 60 days without the scope `read_all_orders`.
 //!
-//! **`available` or `on_hand`.** Either can be written ([`ShopifyQuantity`]). `available` falls when an order is placed and is
-//! what shoppers see: `W = A`, whatever was shipped, and the compare guards what can go wrong, a placement in between.
-//! It is the default because nothing else has to be known. `on_hand` holds what is committed as well: `W = A + Σ r`, the
-//! compare guards a shipment in between, and Shopify itself takes off what is committed or set aside, for orders too that
-//! the agent cannot read; but a reservation that it knows wrongly is sold or kept back wrongly.
+//! **`available` or `on_hand`.** Either can be written ([`ShopifyQuantity`]). `on_hand` holds what is committed as well:
+//! `W = A + Σ r`, the compare guards a shipment in between, and Shopify itself takes off what is committed or set aside, for
+//! orders too that the agent cannot read (older than 60 days, drafts, not yet in the search). So it is the default: what is
+//! not known is not sold. `available` falls when an order is placed and is what shoppers see: `W = A`, whatever was shipped,
+//! and the compare guards a placement in between; but it overwrites what unreadable orders took.
 
 mod check;
 mod documents;
@@ -28,7 +28,7 @@ mod wire;
 mod write;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -67,6 +67,8 @@ pub(super) struct Shopify {
     /// As configured: a name, a number or a whole key.
     wanted_location: String,
     quantity: ShopifyQuantity,
+    /// Was a round begun again because its place was not taken?
+    begun_again: AtomicBool,
     policy: Policy,
     overlap: SignedDuration,
     acknowledge: bool,
@@ -125,6 +127,7 @@ impl Shopify {
             version: own.api_version,
             wanted_location: own.location.trim().to_owned(),
             quantity: own.quantity,
+            begun_again: AtomicBool::new(false),
             policy: Policy {
                 export_states: own.export_states,
                 manual_payments: own.manual_payments,

@@ -313,7 +313,10 @@ fn kind(item: HeldItem) -> HoldingKind {
 fn outcome(one: &wire::Outcome, sent: Quantity) -> WriteOutcome {
     let reason = |otherwise: &str| one.reason.clone().unwrap_or_else(|| otherwise.to_owned());
     match one.result {
-        // What it holds now may be less than was sent: an order that we did not know of was subtracted.
+        // What it holds now may be less than was sent: an order that we did not know of was subtracted. Never more.
+        Became::Applied if one.available.is_some_and(|held| held > sent) => {
+            WriteOutcome::Refused("the store made more of it than was sent".to_owned())
+        }
         Became::Applied => WriteOutcome::Stored(one.available.unwrap_or(sent)),
         Became::Conflict | Became::Superseded => WriteOutcome::Conflict,
         Became::UnknownSku => WriteOutcome::Unknown,

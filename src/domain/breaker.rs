@@ -57,6 +57,11 @@ impl Breaker {
         asking.filter(|asking| !asking.is_negative() && *asking < ASKING_TAKES_AT_MOST).map(|_| LOOK_AGAIN)
     }
 
+    /// Whoever asked for all found out nothing about the store: what was asked may have been at fault. The next one asks.
+    pub fn undecided(&mut self) {
+        self.asking_since = None;
+    }
+
     /// Does one ask for all just now?
     pub fn is_asking(&self) -> bool {
         self.asking_since.is_some()

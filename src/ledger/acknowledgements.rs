@@ -36,8 +36,13 @@ fn key_of(order: &OrderId, stage: Stage, copy: u32) -> String {
 pub(crate) fn enqueue(tx: &Transaction<'_>, news: &News<'_>, now: Timestamp) -> Result<()> {
     const QUEUE: &str = "queue an acknowledgement";
     let key = key_of(news.order, news.stage, news.copy);
-    let number = "SELECT number FROM web_order WHERE id = ?1";
-    let number: String = tx.query_row(number, [&news.order.0], |row| row.get(0)).doing(QUEUE)?;
+    let number = "SELECT number, elsewhere FROM web_order WHERE id = ?1";
+    let (number, elsewhere): (String, bool) =
+        tx.query_row(number, [&news.order.0], |row| Ok((row.get(0)?, row.get(1)?))).doing(QUEUE)?;
+    // What this till has of it is no news of whoever fulfils it now.
+    if elsewhere {
+        return Ok(());
+    }
     let body = Acknowledgement {
         order: news.order.clone(),
         number,
@@ -56,12 +61,23 @@ pub(crate) fn enqueue(tx: &Transaction<'_>, news: &News<'_>, now: Timestamp) -> 
     tx.execute(sql, params![key, news.order.0, body, micros(now)]).map(|_| ()).doing(QUEUE)
 }
 
+const WITHHOLD: &str = "withhold an acknowledgement";
+
 /// News that is not true any more and has not been told yet is not told.
 pub(crate) fn withhold(tx: &Transaction<'_>, order: &OrderId, copy: u32, stage: Stage) -> Result<()> {
     let key = key_of(order, stage, copy);
+    let given_up = "DELETE FROM outbox_trouble WHERE kind = 'acknowledgement' AND key = ?1";
+    tx.execute(given_up, [&key]).doing(WITHHOLD)?;
     tx.execute("DELETE FROM outbox_acknowledgement WHERE idempotency_key = ?1 AND leased = 0", [key])
         .map(|_| ())
-        .doing("withhold an acknowledgement")
+        .doing(WITHHOLD)
+}
+
+/// Another shop fulfils the order: nothing that was not told yet is told by this one.
+pub(crate) fn withhold_all(tx: &Transaction<'_>, order: &OrderId) -> Result<()> {
+    let given_up = "DELETE FROM outbox_trouble WHERE kind = 'acknowledgement' AND order_id = ?1";
+    tx.execute(given_up, [&order.0]).doing(WITHHOLD)?;
+    tx.execute("DELETE FROM outbox_acknowledgement WHERE order_id = ?1", [&order.0]).map(|_| ()).doing(WITHHOLD)
 }
 
 /// Without those that were on their way, or given back, when newer news of their order was queued.

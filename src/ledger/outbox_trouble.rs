@@ -16,6 +16,8 @@ use crate::ports::Acknowledgement;
 /// Tries of a single item or note before it is a dead letter. With the pauses of [`crate::domain::retry`] that is about a
 /// quarter of an hour.
 pub const MOST_TRIES: u32 = 8;
+/// An item that was given up with nothing to compare it with is tried again after this long.
+const UNPROVED_TRIED_AFTER: SignedDuration = SignedDuration::from_mins(10);
 /// A dead note is told once more after this long, and no more when it is a week old.
 const TOLD_AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(24);
 const TOLD_AGAIN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -102,7 +104,7 @@ fn count(
         .prepare_cached(
             "INSERT INTO outbox_trouble (kind, key, order_id, body, state, alone, proved, tries, since, tried_at, reason)
              VALUES (?1, ?2, ?3, ?4, 'tried', ?5, ?6, 1, ?7, ?7, ?8)
-             ON CONFLICT (kind, key) DO UPDATE SET alone = max(alone, excluded.alone), proved = excluded.proved,
+             ON CONFLICT (kind, key) DO UPDATE SET alone = max(alone, excluded.alone), proved = max(proved, excluded.proved),
                tries = iif(state = 'dropped', 1, tries + 1), state = iif(state = 'dropped', 'tried', state),
                tried_at = excluded.tried_at, reason = excluded.reason RETURNING state, tries",
         )?
@@ -285,6 +287,28 @@ impl Ledger {
         }
         self.write("tell the store once more", |tx| {
             tx.execute(&format!("{REVIVE_NEWS} {old} ON CONFLICT DO NOTHING"), [tried, since]).map(|_| ())
+        })
+    }
+
+    /// Items that were given up with nothing to compare them with get a try now and then: it may have been the store.
+    ///
+    /// # Errors
+    /// A failure of SQLite.
+    pub fn revive_unproved(&self, now: Timestamp) -> Result<()> {
+        const OLD: &str =
+            "FROM outbox_trouble WHERE kind = 'stock' AND state = 'dead' AND proved = 0 AND tried_at < ?1";
+        let before = micros(now.saturating_sub(UNPROVED_TRIED_AFTER).unwrap_or(Timestamp::MIN));
+        let any = self.read("look for dead letters", |tx| {
+            let any = format!("SELECT 1 {OLD}");
+            tx.prepare_cached(&any).and_then(|mut any| any.exists([before])).doing("look for dead letters")
+        })?;
+        if !any {
+            return Ok(());
+        }
+        self.write("try an item once more", |tx| {
+            let revive =
+                format!("INSERT INTO outbox_stock (sku, due_since) SELECT key, ?2 {OLD} ON CONFLICT DO NOTHING");
+            tx.execute(&revive, [before, micros(now)]).map(|_| ())
         })
     }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use super::orders::{AGENT, Recorded, json, move_order, note};
-use super::{Doing, Ledger, LedgerError, Result, facts, micros, outbox, set_fact_in};
+use super::{Doing, Ledger, LedgerError, Result, acknowledgements, facts, micros, outbox, set_fact_in};
 use crate::domain::order::{OrderEvent, Standing};
 use crate::domain::{OrderId, OrderLine, Quantity, WebOrder};
 use crate::ports::{FeedCursor, OrderPage, hex};
@@ -157,6 +157,7 @@ fn give_away(tx: &Transaction<'_>, id: &OrderId, now: Timestamp, recorded: &mut 
     // An order from before our time stays one: `early` is not written again.
     write(tx, &order, &Row { hash: &hash, early: false, elsewhere: true }, now)?;
     recorded.changed += 1;
+    acknowledgements::withhold_all(tx, id)?;
     note(tx, id, "given to another shop", None, AGENT, now)
 }
 

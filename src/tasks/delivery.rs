@@ -40,6 +40,8 @@ const WHAT: &str = "delivery";
 const LEASE: SignedDuration = SignedDuration::from_mins(10);
 /// An item that the store did not take is asked about again after this long, or with a new count.
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(24);
+/// What the store is is asked again after this long: a module may be installed while nothing fails.
+const PROBED_FOR: SignedDuration = SignedDuration::from_mins(15);
 /// Activations of the orders reconciler in a row, before stock is sent: each writes some hundreds of orders.
 const MOST_ORDER_ROUNDS: usize = 200;
 
@@ -101,6 +103,8 @@ pub struct Delivery {
 #[derive(Debug, Default)]
 struct State {
     facts: Option<StoreFacts>,
+    /// When the store was asked for them.
+    probed_at: Option<Timestamp>,
     /// Activations in a row that the store stopped.
     failures: u32,
     /// How often the size of batches was halved, because whole ones failed and their parts did not.
@@ -130,6 +134,7 @@ impl Delivery {
     async fn deliver_stock(&self, state: &mut State, figures: &mut Figures) -> Result<(), Stopped> {
         let now = self.shop.clock.now();
         self.shop.ledger.distrust_far_times(now)?;
+        self.shop.ledger.revive_unproved(now)?;
         self.shop.ledger.mark_unusual_due(now.saturating_sub(ASK_AGAIN_AFTER).unwrap_or(Timestamp::MIN), now)?;
         let mut first = true;
         while self.may_deliver()? {
@@ -179,12 +184,16 @@ impl Delivery {
 
     fn lease(&self, state: &State) -> Result<Vec<DueSku>, LedgerError> {
         let now = self.shop.clock.now();
-        let limit = (self.shop.store.batch_size() >> state.halvings.min(usize::BITS - 1)).max(1);
+        // Two at the least, where the store takes so many: a single item cannot be told from a store that fails.
+        let whole = self.shop.store.batch_size();
+        let limit = (whole >> state.halvings.min(usize::BITS - 1)).max(whole.min(2));
         self.shop.ledger.lease_stock(limit, now.saturating_add(LEASE).unwrap_or(Timestamp::MAX), now)
     }
 
     async fn model(&self, state: &mut State) -> Result<StockModel, Stopped> {
-        if let Some(known) = &state.facts {
+        let now = self.shop.clock.now();
+        let is_fresh = |at: &Timestamp| now.duration_since(*at).abs() < PROBED_FOR;
+        if let (Some(known), true) = (&state.facts, state.probed_at.as_ref().is_some_and(is_fresh)) {
             return Ok(known.model);
         }
         let found = self.shop.store.probe().await.map_err(|error| Stopped::Store(Work::Read, error))?;
@@ -192,7 +201,7 @@ impl Delivery {
         self.note_store(&shown, found.model)?;
         self.shop.set_live(|live| live.store = Some(shown));
         let model = found.model;
-        state.facts = Some(found);
+        (state.facts, state.probed_at) = (Some(found), Some(now));
         Ok(model)
     }
 

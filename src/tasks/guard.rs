@@ -42,6 +42,13 @@ pub(super) fn was_left_alone(error: &StoreError) -> bool {
     error.source.as_ref().is_some_and(|source| source.is::<LeftAlone>())
 }
 
+/// Can a request fail like this for what is in it? Not if it was never sent, or the store speaks of who we are or of itself.
+pub(super) fn may_be_for_the_content(error: &StoreError) -> bool {
+    let status = error.exchange.as_ref().and_then(|exchange| exchange.status);
+    let never_sent = error.class == FailureClass::Transient && status.is_none() && !error.maybe_done;
+    error.retry_after.is_none() && !never_sent && !matches!(status, Some(300..=399 | 401 | 402 | 407 | 429 | 503))
+}
+
 fn left_alone(wait: SignedDuration) -> StoreError {
     let source: Box<dyn std::error::Error + Send + Sync> = Box::new(LeftAlone(wait));
     let what = "the web store is left alone after its last failures";
@@ -138,7 +145,12 @@ impl Gates {
         if let Some(own) = inside.own(kind)
             && own.is_asking()
         {
-            own.failed(error.class, error.retry_after, now, fastrand::f64());
+            // What was in it may be at fault: then only another request can tell, and whoever made it says so (`open`).
+            if !tells && may_be_for_the_content(error) {
+                own.undecided();
+            } else {
+                own.failed(error.class, error.retry_after, now, fastrand::f64());
+            }
         }
     }
 
@@ -293,7 +305,13 @@ impl CentralStore for Guarded {
     }
 
     async fn sellable(&self, skus: &[Sku]) -> Result<Vec<(Sku, Quantity)>, StoreError> {
-        self.ask(Kind::Read, Carries::Items, self.store.sellable(skus)).await
+        // No figures may mean that nobody was asked: that closes no breaker.
+        self.gates.may_ask(Kind::Read, self.clock.now())?;
+        let told = self.store.sellable(skus).await;
+        match &told {
+            Ok(figures) if figures.is_empty() => Ok(Vec::new()),
+            Ok(_) | Err(_) => self.ask(Kind::Read, Carries::Items, std::future::ready(told)).await,
+        }
     }
 
     async fn check(&self) -> Vec<CheckLine> {

@@ -75,7 +75,7 @@ impl Intake {
     async fn pull_pages(&self) -> Result<Recorded, PullError> {
         let started = self.shop.clock.now();
         let mut all = Recorded::default();
-        let mut unreadable = Vec::new();
+        let (mut unreadable, mut is_read) = (Vec::new(), false);
         for _ in 0..MOST_PAGES {
             let cursor = self.shop.ledger.fact(facts::FEED_CURSOR)?.map(FeedCursor);
             let page = self.shop.store.orders(cursor.as_ref()).await?;
@@ -83,11 +83,16 @@ impl Intake {
             all.new += recorded.new;
             all.changed += recorded.changed;
             unreadable.extend(page.unreadable);
-            if !page.more {
+            is_read = !page.more;
+            if is_read {
                 break;
             }
         }
         self.report_unreadable(&unreadable);
+        if !is_read {
+            let what = "reading orders: the web store's list of them did not come to an end; it is read on later";
+            return Err(StoreError::new(retry::FailureClass::Transient, what).into());
+        }
         if all != Recorded::default() {
             self.shop.run("intake", started, "done", &all, Some("orders came from the web store"));
         }

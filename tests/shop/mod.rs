@@ -369,7 +369,8 @@ pub(crate) struct TestShop {
 const MAGENTO: &str = "kind = \"magento\"\nmagento.source = \"shop1\"";
 const STORE_API: &str = "kind = \"store_api\"\nstore_api.location = \"shop1\"";
 const WOOCOMMERCE: &str = "kind = \"woocommerce\"";
-const SHOPIFY: &str = "kind = \"shopify\"\nshopify.location = \"Shop 1, High Street\"";
+const SHOPIFY: &str =
+    "kind = \"shopify\"\nshopify.location = \"Shop 1, High Street\"\nshopify.quantity = \"available\"";
 
 fn config(folder: &Path, server: &StoreServer, kind: &str) -> Config {
     let sign_in = if kind == WOOCOMMERCE {

@@ -38,6 +38,7 @@ fn store(mut refuses: impl FnMut(&Asked) -> Option<Answer> + Send + 'static) -> 
         refuses(asked).unwrap_or_else(|| match asked.line().as_str() {
             "POST /rest/V1/inventory/source-items" => says(400, recorded!("err-400-source-items-empty.json")),
             "POST /rest/V1/orders/0/comments" => says(404, recorded!("comment-404.json")),
+            "GET /rest/V1/modules" => says(200, recorded!("modules.json")),
             "GET /rest/V1/inventory/sources/store_a" => says(200, recorded!("source-store-a.json")),
             _ => says(200, r#"{"items":null,"total_count":0}"#),
         })

@@ -12,12 +12,11 @@ use std::sync::PoisonError;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Magento;
 use super::feed::FIELDS;
 use super::position::{Keys, Position};
 use super::query::{Search, filter};
 use super::wire::{List, Word};
-use crate::domain::retry::FailureClass;
+use super::{Magento, refusal};
 use crate::ports::StoreError;
 
 /// Rounds between two questions: a minute at a round every five seconds.
@@ -105,7 +104,7 @@ impl Documents {
     pub(super) fn allowed<T>(&self, kind: Kind, answer: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         match answer {
             Ok(answer) => Ok(Some(answer)),
-            Err(why) if why.class == FailureClass::Permanent => {
+            Err(why) if refusal::lacks_a_right(&why) => {
                 if self.with(|state| state.refused.insert(kind)) {
                     let (name, right) = (kind.name(), kind.right());
                     tracing::warn!(error = %why, "{name} cannot be read (right {right}); the feed of orders goes on without them");
@@ -139,7 +138,8 @@ impl Documents {
         });
         (!refused.is_empty()).then(|| {
             format!(
-                "{} cannot be read, so a shipment or refund that leaves the order unchanged is seen a night later",
+                "{} cannot be read, so a shipment or refund that leaves the order unchanged is seen a night later, and not at all \
+                 once the order is complete or closed: give the right",
                 refused.join(" and ")
             )
         })

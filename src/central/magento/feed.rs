@@ -15,11 +15,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Magento;
-use super::documents::EVERY;
+use super::documents::{EVERY, Kind};
 use super::order::web_order;
 use super::position::{Key, Position};
 use super::query::Search;
-use super::sent::part_of;
+use super::sent::{self, part_of};
 use super::wire::{List, Word, moment};
 use crate::central::settings::Whose;
 use crate::domain::OrderId;
@@ -54,7 +54,7 @@ impl Magento {
         position.refuse_repetition(&keys, DOING)?;
         let total = list.total_count.unwrap_or(raw.len() as u64);
         let more = !raw.is_empty() && total > raw.len() as u64;
-        position.note(&keys);
+        position.note(&keys, clock.and_then(|now| now.checked_add(self.overlap).ok()));
         position.advance(&keys, more);
         if !more {
             raw.extend(self.besides(&mut position, &keys, clock).await?);
@@ -119,7 +119,11 @@ impl Magento {
             let key = key_word(value);
             let sent = sent.get(&key);
             if whose == Whose::Elsewhere && sent.is_none() {
-                page.elsewhere.push(OrderId(key));
+                // Units that were shipped may have left this shop; while that cannot be read, what is known stays.
+                let is_doubtful = self.documents.is_refused(Kind::Shipments) && sent::has_shipped(value);
+                if !is_doubtful {
+                    page.elsewhere.push(OrderId(key));
+                }
                 continue;
             }
             let part = web_order(value, &self.policy).and_then(|order| match sent {

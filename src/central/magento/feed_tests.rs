@@ -43,6 +43,7 @@ impl Shop {
             books.orders.retain(|row| row.id != id);
             let at = time(second).strftime("%Y-%m-%d %H:%M:%S").to_string();
             books.orders.push(Row { id, at, version: known + 1, is_committed: true });
+            books.now = books.now.max(second);
         });
     }
 
@@ -180,6 +181,20 @@ async fn drain(magento: &Magento, cursor: &mut Option<FeedCursor>) -> Vec<String
             return seen;
         }
     }
+}
+
+#[tokio::test]
+async fn a_change_that_is_dated_in_the_stores_future_does_not_hide_what_changes_until_then() {
+    let shop = Shop::default();
+    shop.set(1, 100);
+    shop.set(2, 100_000);
+    shop.with(|books| books.now = 200);
+    let store = open(&shop);
+    let (shop_front, mut cursor) = (magento(&store, 3), None);
+    drain(&shop_front, &mut cursor).await;
+    drain(&shop_front, &mut cursor).await;
+    shop.set(1, 2_000);
+    assert!(drain(&shop_front, &mut cursor).await.contains(&"1".to_owned()));
 }
 
 #[tokio::test]

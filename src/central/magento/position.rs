@@ -242,11 +242,13 @@ impl Position {
     }
 
     /// Remembers what was seen.
-    pub(super) fn note(&mut self, keys: &[Key]) {
+    pub(super) fn note(&mut self, keys: &[Key], latest: Option<Timestamp>) {
         self.orders.note(keys.iter().map(|key| key.id));
         // While everything is read by key, what is seen proves nothing about changes elsewhere.
         if !matches!(self.step, Step::All { .. }) {
-            let newest = keys.iter().map(|key| key.at.clone()).max();
+            // A change that is dated far in the store's own future must not hide what changes until then.
+            let is_past = |key: &&Key| latest.is_none_or(|latest| moment(&key.at).is_ok_and(|at| at <= latest));
+            let newest = keys.iter().filter(is_past).map(|key| key.at.clone()).max();
             self.newest = self.newest.take().max(newest);
         }
     }

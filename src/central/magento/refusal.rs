@@ -8,6 +8,7 @@
 use super::wire::Said;
 use crate::central::client::{Client, Explained, Reply, encoded};
 use crate::domain::Sku;
+use crate::ports::StoreError;
 
 /// Where the integration is, with its four values and its rights.
 const INTEGRATIONS: &str = "System > Extensions > Integrations";
@@ -107,6 +108,13 @@ fn signing_remedy(message: &str) -> Option<String> {
 pub(super) fn right_refused(reply: &Reply) -> Option<String> {
     let refused = matches!(reply.status, 401 | 403) && !reply.is_web_page();
     Said::read(&reply.body).parameter("resources").filter(|_| refused).map(str::to_owned)
+}
+
+/// Does a failure say that a right is missing, and nothing else?
+pub(super) fn lacks_a_right(error: &StoreError) -> bool {
+    let Some(exchange) = &error.exchange else { return false };
+    let said = Said::read(exchange.answered.as_bytes());
+    matches!(exchange.status, Some(401 | 403)) && said.parameter("resources").is_some()
 }
 
 /// Did the store find the signature wrong, or another of the four values? Whatever the language of its message: only

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Keeping, Magento};
+use super::{Keeping, Magento, refusal};
 use crate::central::settings::Reservations;
 use crate::ports::{CheckLine, StoreError};
 
@@ -55,7 +55,7 @@ impl Magento {
         let call = self.get("asking which modules the store has", "/modules");
         let reply = self.client.send(&call).await?;
         // Told only to those who have the right Magento_Backend::admin, which few integrations have.
-        if matches!(reply.status, 401 | 403 | 404) && !reply.is_web_page() {
+        if refusal::right_refused(&reply).is_some() {
             return Ok(Seen::NotAllowed);
         }
         let names: Vec<Value> = self.client.read(&call, &reply)?;

@@ -80,9 +80,16 @@ impl Shipped {
         rows.map(|row| (row.item_id.0.as_str(), row.qty_shipped.unwrap_or_default().0))
     }
 
+    /// Of all rows: a bundle's own may stand still while its parts are shipped (observed).
     fn total(&self) -> Decimal {
-        self.rows().map(|(_, units)| units).fold(Decimal::ZERO, Decimal::saturating_add)
+        let units = |row: &ShippedRow| row.qty_shipped.unwrap_or_default().0;
+        self.items.iter().flatten().map(units).fold(Decimal::ZERO, Decimal::saturating_add)
     }
+}
+
+/// Does an order say that any of its units were shipped?
+pub(super) fn has_shipped(order: &Value) -> bool {
+    Shipped::deserialize(order).is_ok_and(|order| !order.total().is_zero())
 }
 
 impl Sent {

@@ -15,6 +15,7 @@ use super::query::{Search, filter};
 use super::wire::{Row, Said, Word};
 use super::{Keeping, Magento, order, permanent};
 use crate::central::client::encoded;
+use crate::central::settings::Whose;
 use crate::domain::order::OrderLine;
 use crate::domain::retry::FailureClass;
 use crate::ports::{Acknowledgement, StoreError};
@@ -54,7 +55,7 @@ impl Magento {
             Standing::Open => {}
         }
         let mark = mark(&said.idempotency_key);
-        if self.has_shipped(said, &mark).await? {
+        if !self.is_all_ours(said).await? || self.has_shipped(said, &mark).await? {
             return Ok(());
         }
         let arguments = match self.keeping().await? {
@@ -104,6 +105,24 @@ impl Magento {
             said.number
         );
         Err(StoreError { what, class: FailureClass::Permanent, ..refusal })
+    }
+
+    /// What is open is shipped whole, so the whole has to be this shop's: not an order that went elsewhere since the till
+    /// took it, nor one of which only a part left from here.
+    async fn is_all_ours(&self, said: &Acknowledgement) -> Result<bool, StoreError> {
+        let Ok(key) = said.order.0.parse() else { return Ok(self.routing.is_none()) };
+        if self.routing.is_none() {
+            return Ok(true);
+        }
+        let found = self.orders_by_key(&[key]).await?;
+        let ours = self.whose(&found).await?.into_iter().all(|whose| whose == Whose::Mine);
+        if !ours {
+            tracing::warn!(
+                order.number = said.number,
+                "another shop fulfils the order now; it is not shipped from here"
+            );
+        }
+        Ok(ours && !found.is_empty())
     }
 
     async fn standing(&self, said: &Acknowledgement) -> Result<Standing, StoreError> {

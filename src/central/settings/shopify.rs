@@ -29,11 +29,12 @@ const LONGEST_TAG: usize = 40;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShopifyQuantity {
-    /// What is for sale: it falls when an order is placed.
-    #[default]
+    /// What is for sale: it falls when an order is placed. An order that the agent cannot read (older than 60 days, not
+    /// yet in the search) is overwritten.
     Available,
     /// What stands on the shelf: it falls when an order is shipped, and what is committed or set aside is taken off by
     /// Shopify, of orders too that the agent cannot read.
+    #[default]
     OnHand,
 }
 

@@ -20,8 +20,10 @@ use super::graphql::Failure;
 use super::order::{Mapped, web_order};
 use super::pages::DEEDS;
 use super::wire::{Changed, Newest, Orders};
-use crate::domain::OrderId;
+use crate::central::settings::ShopifyQuantity;
+use crate::domain::order::OrderLine;
 use crate::domain::retry::FailureClass;
+use crate::domain::{OrderId, WebOrder};
 use crate::ports::{FeedCursor, OrderPage, StoreError};
 
 /// For how many rounds an order is asked for by key until somebody is to send it.
@@ -59,10 +61,16 @@ enum Step {
     Round,
 }
 
+/// The same order, of which nothing is reserved at this location.
+fn without_reservation(order: WebOrder) -> WebOrder {
+    let lines = order.lines.into_iter().map(|line| OrderLine { shipped: line.ordered, ..line }).collect();
+    WebOrder { lines, ..order }
+}
+
 /// What became of a page's orders.
 #[derive(Default)]
 struct Sorted {
-    orders: Vec<crate::domain::WebOrder>,
+    orders: Vec<WebOrder>,
     unreadable: Vec<(String, String)>,
     elsewhere: Vec<OrderId>,
 }
@@ -78,7 +86,11 @@ impl Shopify {
         let page = match self.page_of(&position).await {
             Ok(page) => page.orders,
             // A cursor from an earlier version of the interface, or too old: the step begins again.
-            Err(error) if error.class == FailureClass::Bug && position.after.take().is_some() => {
+            Err(error)
+                if error.class == FailureClass::Bug
+                    && position.after.take().is_some()
+                    && !self.begun_again.swap(true, Ordering::Relaxed) =>
+            {
                 tracing::warn!(error = %error, "the order feed's position is not taken; this round begins again");
                 return Ok(position.page(Sorted::default(), true));
             }
@@ -94,6 +106,7 @@ impl Shopify {
         position.note(&places);
         let more = position.advance(next, self.seen().clock);
         if !more {
+            self.begun_again.store(false, Ordering::Relaxed);
             self.ask_about_undecided(&location, &mut position, &mut sorted).await?;
         }
         Ok(position.page(sorted, more))
@@ -158,6 +171,11 @@ impl Shopify {
         };
         match mapped {
             Ok(Mapped::Undecided(order)) => {
+                // Nothing says yet at which location it is committed: what was not reserved here is not given back here.
+                let order = match self.quantity {
+                    ShopifyQuantity::OnHand => without_reservation(order),
+                    ShopifyQuantity::Available => order,
+                };
                 if position.undecided.len() < MOST_UNDECIDED {
                     position.undecided.entry(id).or_insert(PATIENCE);
                 }

@@ -130,7 +130,8 @@ impl Shares {
                 let units = line.quantity.unwrap_or_default().max(0);
                 let share = self.at(&line.line_item);
                 share.shipped += units;
-                if is(shipment.location.as_ref(), location) {
+                // Of a shipment without a place nothing says that it left from another.
+                if is(shipment.location.as_ref(), location) || (shipment.location.is_none() && share.here) {
                     share.here = true;
                     share.shipped_here += units;
                 }

@@ -1,12 +1,16 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::central::settings::{ShopifySettings, StoreKind};
+use crate::central::settings::{ShopifyQuantity, ShopifySettings, StoreKind};
 use crate::central::testing::{Answer, Asked, FakeStore, says};
 use crate::ports::{HoldingKind, Stage, StockItem, StockVersion, WriteOutcome};
 
 fn shopify(store: &FakeStore) -> Shopify {
-    let own = ShopifySettings { location: "high street".into(), ..ShopifySettings::default() };
+    let own = ShopifySettings {
+        location: "high street".into(),
+        quantity: ShopifyQuantity::Available,
+        ..ShopifySettings::default()
+    };
     let settings = StoreSettings { shopify: Some(own), ..crate::central::testing::settings(StoreKind::Shopify, store) };
     Shopify::new(&settings).unwrap()
 }

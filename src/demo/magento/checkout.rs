@@ -5,7 +5,7 @@
 use rust_decimal::Decimal;
 
 use super::order::moved;
-use super::{MagentoBooks, Mode, Order, Placed, Refusal, Row, State, What, guest};
+use super::{MagentoBooks, Order, Placed, Refusal, Row, State, What, guest};
 use crate::domain::Quantity;
 use crate::domain::order::Customer;
 
@@ -161,10 +161,7 @@ impl MagentoBooks {
 
     fn take_for(&mut self, order: &Order) {
         for (sku, units) in moved(&order.rows) {
-            match self.mode {
-                Mode::Msi => self.reserve(&sku, -units, order.id),
-                Mode::Legacy => self.shift_legacy(&sku, -units),
-            }
+            self.promise(&sku, units, order.id);
             self.note(&sku, units, What::Placed(order.id));
         }
     }

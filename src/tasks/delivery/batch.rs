@@ -32,6 +32,8 @@ struct Item {
     asked: bool,
     /// Did an order move between the asking and the reading of the orders, so that the answer may be an old one?
     moved: bool,
+    /// Did the store refuse to write over what it held, because that had changed?
+    conflict: bool,
     /// What the store says that it made of our quantity (Magento keeps four decimal places).
     stored: Option<Quantity>,
     version: Option<StockVersion>,
@@ -103,8 +105,8 @@ impl Delivery {
             .filter(|_| facts.claims.is_empty())
             .map(|last| reconcile::expected(last, reconcile::moved_by_store(&facts.claims, model)));
         let version = believed.and(facts.store.as_ref()).and_then(|store| store.version.clone());
-        let (asked, moved, stored) = (false, false, None);
-        Some(Item { due: due.clone(), export, facts, target, believed, asked, moved, stored, version })
+        let (asked, moved, conflict, stored) = (false, false, false, None);
+        Some(Item { due: due.clone(), export, facts, target, believed, asked, moved, conflict, stored, version })
     }
 
     /// Of SKUs of which the ledger does not know what the store holds, ask the store.
@@ -213,7 +215,11 @@ impl Delivery {
                     item.stored = Some(quantity);
                     to_verify.push(item);
                 }
-                Some(WriteOutcome::Conflict) | None => to_verify.push(item),
+                Some(WriteOutcome::Conflict) => {
+                    item.conflict = true;
+                    to_verify.push(item);
+                }
+                None => to_verify.push(item),
                 Some(WriteOutcome::Unknown) => results.push((item.due, unknown())),
                 Some(WriteOutcome::Refused(why)) => {
                     let pause =
@@ -280,6 +286,13 @@ impl Delivery {
         if moved {
             figures.moved_meanwhile += 1;
             return Delivered::Again { not_before: now, why: "an order moved while the quantity was sent".to_owned() };
+        }
+        if item.conflict && item.due.attempts == 0 {
+            // Nothing was written, and what the store holds is read before the next try. Once may be an order of which the
+            // feed does not tell yet.
+            figures.moved_meanwhile += 1;
+            let why = "the web store's quantity changed before ours was written over it".to_owned();
+            return Delivered::Again { not_before: now, why };
         }
         figures.drifted += 1;
         let found = match held {

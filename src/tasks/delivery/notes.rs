@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::parts::may_be_for_the_content;
 use super::{Delivery, Figures, LEASE, Stopped, Work};
 use crate::domain::retry::{self, FailureClass};
 use crate::ledger::LedgerError;
 use crate::ports::{Acknowledgement, StoreError};
+use crate::tasks::guard::may_be_for_the_content;
 use crate::tasks::{chain, guard};
 
 /// Notes in one go.

@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use super::{Delivery, Figures, State, Stopped, Work};
 use crate::domain::isolate::{Search, Step};
 use crate::domain::reconcile::StockModel;
-use crate::domain::retry::{self, FailureClass};
+use crate::domain::retry;
 use crate::ledger::LedgerError;
 use crate::ledger::outbox::{Delivered, DueSku};
 use crate::ports::StoreError;
-use crate::tasks::chain;
+use crate::tasks::{chain, guard::may_be_for_the_content};
 
 impl Delivery {
     /// Delivers these, all at once or in parts.
@@ -47,10 +47,14 @@ impl Delivery {
                 Err(Stopped::Items(_, error)) if may_be_for_the_content(&error) => error,
                 Err(stopped) => return self.give_back(part, &mut search, stopped),
             };
-            failed = true;
-            // Does the store answer at all?
+            // Does the store answer at all, and is it still what it was?
             if let Err(why) = self.intake.pull().await {
                 return self.give_back(part, &mut search, why.into());
+            }
+            if !std::mem::replace(&mut failed, true) && self.has_changed(model, state).await? {
+                let mut left = part;
+                left.extend(search.rest());
+                return Ok(self.shop.ledger.return_lease(&left)?);
             }
             match search.failed(part, error) {
                 Step::GoOn => {}
@@ -69,11 +73,20 @@ impl Delivery {
                 self.shop.store_failed(Work::Write, &why);
             }
         }
-        if failed && culprits == 0 {
+        state.halvings = match (failed, culprits) {
             // Too much at once for this store.
-            state.halvings = state.halvings.saturating_add(1);
-        }
+            (true, 0) => state.halvings.saturating_add(1),
+            (true, _) => state.halvings,
+            (false, _) => state.halvings.saturating_sub(1),
+        };
         Ok(())
+    }
+
+    /// A store that keeps its books otherwise since a moment ago (its inventory modules were switched) fails, too; nothing
+    /// of what was computed for the one before may be sent in parts.
+    async fn has_changed(&self, model: StockModel, state: &mut State) -> Result<bool, Stopped> {
+        state.facts = None;
+        Ok(self.model(state).await? != model)
     }
 
     fn give_back(
@@ -115,11 +128,4 @@ impl Delivery {
         let not_before = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
         self.shop.ledger.finish_stock(&[(item, Delivered::Alone { not_before, why: chain(error), proved })], now)
     }
-}
-
-/// Can a request fail like this for what is in it? Not if it was never sent, or the store speaks of who we are or of itself.
-pub(super) fn may_be_for_the_content(error: &StoreError) -> bool {
-    let status = error.exchange.as_ref().and_then(|exchange| exchange.status);
-    let never_sent = error.class == FailureClass::Transient && status.is_none() && !error.maybe_done;
-    error.retry_after.is_none() && !never_sent && !matches!(status, Some(300..=399 | 401 | 402 | 407 | 429 | 503))
 }
