@@ -244,15 +244,29 @@ pub fn notice_other_settings(ledger: &Ledger, config: &Config, now: Timestamp) -
 /// # Errors
 /// A failure of the ledger.
 pub fn recall_learned(ledger: &Ledger, config: &Config, store: &dyn CentralStore) -> Result<(), LedgerError> {
-    let of = crate::ledger::files::fingerprint(&serde_json::to_vec(&config.store).unwrap_or_default());
-    if ledger.fact(facts::STORE_LEARNED_OF)?.as_ref() != Some(&of) {
+    if !recall_of_the_same(ledger, config, store)? {
         ledger.set_fact(facts::STORE_LEARNED, None)?;
-        return ledger.set_fact(facts::STORE_LEARNED_OF, Some(&of));
+        ledger.set_fact(facts::STORE_LEARNED_OF, Some(&settings_of_store(config)))?;
+    }
+    Ok(())
+}
+
+/// The same for a command, which changes nothing; says whether it is still the same store with the same settings.
+///
+/// # Errors
+/// A failure of the ledger.
+pub fn recall_of_the_same(ledger: &Ledger, config: &Config, store: &dyn CentralStore) -> Result<bool, LedgerError> {
+    if ledger.fact(facts::STORE_LEARNED_OF)?.as_ref() != Some(&settings_of_store(config)) {
+        return Ok(false);
     }
     if let Some(learned) = ledger.fact(facts::STORE_LEARNED)? {
         store.recall(&learned);
     }
-    Ok(())
+    Ok(true)
+}
+
+fn settings_of_store(config: &Config) -> String {
+    crate::ledger::files::fingerprint(&serde_json::to_vec(&config.store).unwrap_or_default())
 }
 
 fn why(ended: Result<(), tokio::task::JoinError>) -> String {

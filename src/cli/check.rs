@@ -112,6 +112,12 @@ fn store(config: &Config) -> Result<Vec<CheckLine>, CliError> {
         Ok(store) => store,
         Err(error) => return Ok(vec![bad("web store", chain(&error))]),
     };
+    // What the store taught the agent is shown as well; without a ledger there is nothing to show.
+    let recalled = Ledger::open_beside(&config.agent.data_folder)
+        .and_then(|ledger| crate::agent::recall_of_the_same(&ledger, config, store.as_ref()));
+    if let Err(error) = recalled {
+        tracing::debug!(error = chain(&error), "what was learned of the web store is not known here");
+    }
     let spinner = indicatif::ProgressBar::new_spinner().with_message("asking the web store");
     spinner.enable_steady_tick(std::time::Duration::from_millis(120));
     let lines = runtime()?.block_on(store.check());

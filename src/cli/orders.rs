@@ -344,11 +344,11 @@ mod tests {
         let mut shown = Vec::new();
         show(&ledger, "7", Format::Table, &mut shown).unwrap();
         let shown = String::from_utf8(shown).unwrap();
-        assert!(shown.starts_with("Order 000000007 (fulfilled by another shop) is withdrawn"), "{shown}");
-        assert!(shown.contains("given to another shop"), "{shown}");
+        assert!(shown.starts_with("Order 000000007 (not this shop's any more) is withdrawn"), "{shown}");
+        assert!(shown.contains("went to another shop"), "{shown}");
         let mut listed = Vec::new();
         list(&ledger, &OrderFilter::default(), Format::Table, &mut listed).unwrap();
-        assert!(String::from_utf8(listed).unwrap().contains("fulfilled by another shop"));
+        assert!(String::from_utf8(listed).unwrap().contains("not this shop's any more"));
         let mut listed = Vec::new();
         list(&ledger, &OrderFilter::default(), Format::Json, &mut listed).unwrap();
         assert_eq!(serde_json::from_slice::<serde_json::Value>(&listed).unwrap()[0]["elsewhere"], true);

@@ -175,9 +175,9 @@ fn refuse_doubling(found: &JournalledOrder, again: bool) -> Result<()> {
             "order {number} was taken by the till ({}); writing it once more may book it twice. If the till really lost it: --again",
             found.state
         )),
-        _ if found.elsewhere => {
-            not_possible(format!("order {number} has nothing left to book here: another shop fulfils it"))
-        }
+        _ if found.elsewhere => not_possible(format!(
+            "order {number} has nothing left to book here: it went to another shop, or was deleted in the web store"
+        )),
         _ if found.order.is_void() => {
             not_possible(format!("order {number} has nothing left to book: it was cancelled in the web store"))
         }
@@ -230,7 +230,7 @@ pub(super) fn withdrawn_because(tx: &Transaction<'_>, id: &OrderId) -> Result<&'
         .and_then(|mut found| found.query_row([&id.0], |row| row.get::<_, bool>(0)))
         .doing("read an order")?;
     Ok(if elsewhere {
-        "another shop fulfils it, and the till had not taken it"
+        "it went to another shop or was deleted, and the till had not taken it"
     } else {
         "cancelled in the web store before the till took it"
     })

@@ -16,7 +16,7 @@ use crate::domain::{OrderId, OrderLine, Quantity, WebOrder};
 use crate::ports::{FeedCursor, OrderPage, hex};
 
 /// What stands for the store's word about an order that another shop fulfils.
-pub const ELSEWHERE: &str = "fulfilled by another shop";
+pub const ELSEWHERE: &str = "not this shop's any more";
 
 impl Ledger {
     /// Notes a page of the order feed, the SKUs that it makes due, and where the feed continues: one transaction.
@@ -138,7 +138,7 @@ fn record_one(
         return note(tx, &order.id, "received", Some(&order.store_status), AGENT, now);
     }
     recorded.changed += 1;
-    let what = if comes_back { "came back from another shop" } else { "changed in the web store" };
+    let what = if comes_back { "is this shop's again" } else { "changed in the web store" };
     note(tx, &order.id, what, Some(&order.store_status), AGENT, now)?;
     if order.is_void() { Ok(()) } else { move_order(tx, &order.id, OrderEvent::Changed, None, AGENT, now) }
 }
@@ -158,7 +158,7 @@ fn give_away(tx: &Transaction<'_>, id: &OrderId, now: Timestamp, recorded: &mut 
     write(tx, &order, &Row { hash: &hash, early: false, elsewhere: true }, now)?;
     recorded.changed += 1;
     acknowledgements::withhold_all(tx, id)?;
-    note(tx, id, "given to another shop", None, AGENT, now)
+    note(tx, id, "went to another shop, or was deleted in the web store", None, AGENT, now)
 }
 
 /// Nothing of it is to be taken here (`n`) or reserved for this shop (`r`). What was shipped is left as it is: it tells how

@@ -20,7 +20,7 @@ use super::order::web_order;
 use super::position::{Key, Position};
 use super::query::Search;
 use super::sent::{self, part_of};
-use super::wire::{List, Word, moment};
+use super::wire::{DATE_FORMAT, List, Word, moment};
 use crate::central::settings::Whose;
 use crate::domain::OrderId;
 use crate::domain::retry::FailureClass;
@@ -54,12 +54,17 @@ impl Magento {
         position.refuse_repetition(&keys, DOING)?;
         let total = list.total_count.unwrap_or(raw.len() as u64);
         let more = !raw.is_empty() && total > raw.len() as u64;
-        position.note(&keys, clock.and_then(|now| now.checked_add(self.overlap).ok()));
+        position.note(&keys, self.latest(clock));
         position.advance(&keys, more);
         if !more {
             raw.extend(self.besides(&mut position, &keys, clock).await?);
         }
         self.understood(&raw, &position, more).await
+    }
+
+    /// What is dated later than this by the store's clock is a mistake of its date.
+    fn latest(&self, clock: Option<Timestamp>) -> Option<Timestamp> {
+        clock?.checked_add(self.overlap).ok()
     }
 
     /// The watermark has to be older than the first page: what changes while everything is read comes after it.
@@ -69,9 +74,12 @@ impl Magento {
             updated_at: String,
         }
         let search = |_| Search::new(1, "items[updated_at],total_count").descending("updated_at");
-        let list: List<Newest> = self.list(DOING, "/orders", 1, search).await?;
-        let newest = list.items.unwrap_or_default().into_iter().next();
-        let mut position = Position::beginning(newest.map(|newest| newest.updated_at), &self.reading);
+        let (list, clock) = self.dated_list::<Newest>(DOING, "/orders", 1, search).await?;
+        let newest = list.items.unwrap_or_default().into_iter().next().map(|newest| newest.updated_at);
+        let latest = self.latest(clock);
+        let is_past = |at: &String| latest.is_none_or(|latest| moment(at).is_ok_and(|at| at <= latest));
+        let now = clock.map(|now| now.strftime(DATE_FORMAT).to_string());
+        let mut position = Position::beginning(newest.filter(is_past).or(now), &self.reading);
         self.begin_documents(&mut position).await;
         Ok(position)
     }

@@ -34,7 +34,11 @@ pub fn what(found: &OrderTask) -> String {
     }
     let mut text = format!("order {number}: {}", said.join("; "));
     if task.is_void && !task.difference.is_empty() {
-        let why = if task.is_elsewhere { "another shop fulfils it now" } else { "it was cancelled altogether" };
+        let why = if task.is_elsewhere {
+            "it went to another shop, or was deleted in the web store"
+        } else {
+            "it was cancelled altogether"
+        };
         text.push_str(&format!("; {why}"));
     }
     if task.is_unproved {
