@@ -169,7 +169,11 @@ async fn an_order_that_goes_to_another_shop_before_the_till_took_it_is_taken_bac
     let history =
         two.shops[0].ledger().order_history(&tillbridge::domain::OrderId(order.entity_id.to_string())).unwrap();
     let said: Vec<&str> = history.iter().map(|entry| entry.what.as_str()).collect();
-    assert!(said.contains(&"went to another shop, or was deleted in the web store") && said.contains(&"is this shop's again"), "{said:?}");
+    assert!(
+        said.contains(&"went to another shop, or was deleted in the web store")
+            && said.contains(&"is this shop's again"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
