@@ -3,7 +3,7 @@
 //! Promises: every item that the store takes is sent in some part that succeeds, and is then done with; a culprit is found
 //! with about log₂(n) failing requests; that the store as such fails is concluded only when two single items failed and
 //! none was taken, which costs three requests. Does not promise to tell a culprit from a store that fails when there is
-//! nothing to compare with: such an item is handed out as [`Step::Unproved`] at the end.
+//! nothing to compare with: such an item is handed out as [`Search::unproved`] at the end.
 
 use std::collections::VecDeque;
 
