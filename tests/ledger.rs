@@ -373,6 +373,22 @@ fn news_that_failed_to_be_told_is_not_told_after_newer_news() {
 }
 
 #[test]
+fn news_that_was_given_up_and_is_not_true_any_more_is_not_told_later() {
+    let kept = Kept::new();
+    let open = visible(&kept);
+    kept.order_proved(&open, &open.orders[0], &Proof::seen(at(5), "gone"), at(9)).unwrap();
+    for second in 10..30 {
+        for (news, _) in kept.lease_acknowledgements(10, at(second + 1000), at(second)).unwrap() {
+            kept.news_failed(&news, at(second), "the store fails at it", true, at(second)).unwrap();
+        }
+    }
+    assert_eq!((kept.dead_letters(9).unwrap().0, kept.outbox_depth().unwrap().acknowledgements), (1, 0));
+    kept.order_left(&open, &open.orders[0], &Proof::seen(at(40), "the till booked a part"), at(41)).unwrap();
+    kept.revive_old_news(at(40 + 48 * 3_600)).unwrap();
+    assert_eq!(told(&kept, 50 + 48 * 3_600), [], "the till has not booked it after all");
+}
+
+#[test]
 fn that_an_order_was_given_to_the_till_is_not_told_of_one_that_was_taken_back_unseen() {
     let kept = Kept::new();
     visible(&kept);

@@ -7,6 +7,7 @@ mod shop;
 use std::collections::BTreeMap;
 
 use shop::TestShop;
+use tillbridge::demo::faults::{Count, Fault};
 use tillbridge::demo::magento::{Checkout, Mode, Placed};
 use tillbridge::domain::{OrderState, Quantity};
 use tillbridge::epos::order_profile::OrderProfile;
@@ -174,6 +175,30 @@ async fn an_order_that_goes_to_another_shop_before_the_till_took_it_is_taken_bac
             && said.contains(&"is this shop's again"),
         "{said:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_order_that_went_to_another_shop_nothing_is_told_or_shipped_from_here() {
+    let mut two = Two::open().await;
+    two.shops[0].configure(|config| config.store.magento.as_mut().unwrap().ship_when_taken = true);
+    let order = two.place(3, &Checkout::picked_up_at("shop1"));
+    two.hear().await;
+    // The store takes no notes; meanwhile the till takes the order, and the order goes elsewhere.
+    let faults = two.shops[0].server.faults.clone();
+    faults.set_for("/ship", Fault::ServerError, Count::UntilCleared);
+    faults.set_for("/comments", Fault::ServerError, Count::UntilCleared);
+    assert_eq!(two.take(), [1, 0]);
+    two.shops[0].deliver().await;
+    two.move_to(&order, "shop2");
+    two.hear().await;
+    faults.clear();
+    two.shops[0].pass_time(3_600);
+    two.shops[0].deliver().await;
+    two.shops[0].magento.with(|books| {
+        let order = books.order(order.entity_id).unwrap();
+        assert!(order.rows.iter().all(|row| row.shipped.is_zero()), "it is shipped by the shop that has it");
+        assert!(order.comments.is_empty(), "{:?}", order.comments);
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

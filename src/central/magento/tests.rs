@@ -803,6 +803,21 @@ async fn a_token_that_may_not_see_the_modules_is_no_failure() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_no_word_about_rights_is_not_taken_for_a_plain_store() {
+    for (status, body) in [
+        (401, recorded!("err-401-oauth-nonce-used.json")),
+        (403, r#"{"message":"Request blocked."}"#),
+        (404, recorded!("err-404-route.json")),
+    ] {
+        let store = FakeStore::with(move |asked| match asked.line().as_str() {
+            "GET /rest/V1/modules" => says(status, body),
+            _ => says(200, recorded!("stocks.json")),
+        });
+        assert!(shop(&store).probe().await.is_err(), "{status}: the arithmetic of the two is opposite");
+    }
+}
+
+#[tokio::test]
 async fn a_limit_that_was_learned_counts_after_a_restart() {
     let store = takes(20);
     let before = shop(&store);
