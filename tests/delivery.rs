@@ -260,7 +260,7 @@ async fn a_store_that_takes_no_stock_at_all_blames_no_item() {
         shop.deliver().await;
     }
     let asked = shop.server.faults.count(SOURCE_ITEMS);
-    assert!(asked <= 3 + 3 * 12, "{asked}: at most three write requests a pause, to tell the store from an item");
+    assert!(asked <= 3 + 3 * 30, "{asked}: at most three write requests a try, to tell the store from an item");
     assert_eq!((shop.due(), shop.ledger().dead_letters(9).unwrap().0), (60, 0));
     let text = shop.condition_text("store_unreachable");
     assert!(
