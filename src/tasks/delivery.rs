@@ -42,6 +42,8 @@ const LEASE: SignedDuration = SignedDuration::from_mins(10);
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// What the store is is asked again after this long: a module may be installed while nothing fails.
 const PROBED_FOR: SignedDuration = SignedDuration::from_mins(15);
+/// Between two activations: the rest of a pause may be shorter, and then nobody would rest.
+const SHORTEST: Duration = Duration::from_millis(20);
 /// Activations of the orders reconciler in a row, before stock is sent: each writes some hundreds of orders.
 const MOST_ORDER_ROUNDS: usize = 200;
 
@@ -263,7 +265,6 @@ impl Delivery {
     }
 
     fn next(&self) -> Next {
-        const SHORTEST: Duration = Duration::from_millis(20);
         const LONGEST: Duration = Duration::from_secs(60);
         let now = self.shop.clock.now();
         let (stock, news) = match self.shop.ledger.next_due_each(now) {
@@ -305,7 +306,7 @@ impl Reconciler for Delivery {
             return Next(self.shop.epos.pace().sweep_idle);
         }
         if let Some(wait) = self.shop.store_rests(Work::Read) {
-            return Next(wait);
+            return Next(wait.max(SHORTEST));
         }
         let mut state = self.state.lock().await;
         let started = self.shop.clock.now();
@@ -323,7 +324,7 @@ impl Reconciler for Delivery {
         match (delivered, reported) {
             (Err(Stopped::Ledger(error)), _) | (Ok(()), Err(error)) => self.shop.ledger_failed(WHAT, &error),
             (Err(Stopped::Store(work, error) | Stopped::Items(work, error)), _) => {
-                Next(self.stopped(&mut state, work, &error))
+                Next(self.stopped(&mut state, work, &error).max(SHORTEST))
             }
             (Ok(()), Ok(())) => {
                 self.shop.ledger_served(WHAT);
