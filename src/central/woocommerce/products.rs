@@ -136,13 +136,13 @@ pub(super) fn not_kept(kind: &str, manage_stock: &Value) -> Option<&'static str>
             Some("it is a grouped product: the store sells the products in it, and keeps their quantities")
         }
         ("external", _) => Some("it is an external product: it is sold elsewhere"),
-        (_, Value::Bool(true)) => None,
-        (_, Value::String(word)) if word == "parent" => Some(
-            "it is a variation that shares the stock of its product; tick \"Manage stock?\" on the variation itself, or \
-             count it in the till under the product's SKU",
-        ),
+        // Its orders name the variations: what they took of a shared stock could not be told from what was sold here.
         ("variable", _) => Some(
             "it is a variable product: its variations keep the stock, each under its own SKU with \"Manage stock?\" ticked",
+        ),
+        (_, Value::Bool(true)) => None,
+        (_, Value::String(word)) if word == "parent" => Some(
+            "it is a variation that shares the stock of its product; tick \"Manage stock?\" on the variation itself",
         ),
         (_, _) => Some(
             "the store does not count it; tick Product data > Inventory > \"Track stock quantity for this product\" (and \

@@ -160,11 +160,11 @@ async fn holdings_name_the_reason_where_no_quantity_is_kept() {
     assert_eq!(of("KEPT"), HoldingKind::Kept(Some(5.into()), None));
     assert_eq!(of("NEVER"), HoldingKind::Kept(None, None));
     assert_eq!(of("BELOW"), HoldingKind::Kept(Some(Quantity::parse("-2").unwrap()), None), "sold on backorder");
-    assert_eq!(of("POOL"), HoldingKind::Kept(Some(5.into()), None), "variations without SKUs share it");
     assert_eq!(of("NOWHERE"), HoldingKind::Unknown);
     for (name, words) in [
         ("FREE", "Track stock quantity"),
         ("CHOICE", "variable product"),
+        ("POOL", "variable product"),
         ("SHARED", "Manage stock?"),
         ("SET", "grouped"),
         ("AWAY", "external"),
