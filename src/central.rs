@@ -5,6 +5,7 @@
 //! Does not promise that the store can be reached: [`CentralStore::probe`] finds out, and nothing is asked before.
 
 mod after_push;
+mod asking;
 mod authorize;
 mod client;
 mod exchange;

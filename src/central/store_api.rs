@@ -19,6 +19,7 @@ use self::feed::Position;
 use self::wire::{
     Ack, Became, Events, Heartbeat, HeartbeatAnswer, Held, HeldItem, Problem, Results, State, Update, Wanted,
 };
+use super::asking::in_parts;
 use super::client::{Call, Client, Explained, Reply, encoded, local_time};
 use super::settings::StoreSettings;
 use crate::domain::reconcile::StockModel;
@@ -327,19 +328,7 @@ fn outcome(one: &wire::Outcome, sent: Quantity) -> WriteOutcome {
 
 /// Cuts a list of SKUs into parts that fit into one address.
 fn askable(skus: &[Sku]) -> Vec<&[Sku]> {
-    let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
-    for (place, sku) in skus.iter().enumerate() {
-        let size = encoded(sku.as_str()).len() + "&sku=".len();
-        if place > start && (bytes + size > LONGEST_LIST || place - start >= SKUS_ASKED) {
-            parts.push(&skus[start..place]);
-            (start, bytes) = (place, 0);
-        }
-        bytes += size;
-    }
-    if start < skus.len() {
-        parts.push(&skus[start..]);
-    }
-    parts
+    in_parts(skus, SKUS_ASKED, LONGEST_LIST, |sku| encoded(sku.as_str()).len() + "&sku=".len())
 }
 
 fn limit_named(reply: &Reply) -> Option<usize> {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::query::{Filter, Search, filter};
 use super::wire::{List, Product};
 use super::{Magento, limit_named, refusal};
+use crate::central::asking::in_parts;
 use crate::central::client::encoded;
 use crate::domain::Sku;
 use crate::ports::{HoldingKind, StoreError};
@@ -149,17 +150,6 @@ pub(super) fn askable(skus: &[Sku]) -> Vec<&[Sku]> {
     /// What one more filter costs besides its value: more than its bytes, so that no question has ten, whose numbers
     /// Magento sorts otherwise than RFC 5849 when it checks a signature.
     const FILTER: usize = 560;
-    let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
-    for (place, sku) in skus.iter().enumerate() {
-        let size = encoded(sku.as_str()).len() + if sku.as_str().contains(',') { FILTER } else { 3 };
-        if place > start && (bytes + size > LONGEST_LIST || place - start >= SKUS_ASKED) {
-            parts.push(&skus[start..place]);
-            (start, bytes) = (place, 0);
-        }
-        bytes += size;
-    }
-    if start < skus.len() {
-        parts.push(&skus[start..]);
-    }
-    parts
+    let cost = |sku: &Sku| encoded(sku.as_str()).len() + if sku.as_str().contains(',') { FILTER } else { 3 };
+    in_parts(skus, SKUS_ASKED, LONGEST_LIST, cost)
 }

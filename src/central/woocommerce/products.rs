@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::wire::{Figure, Product};
 use super::{WooCommerce, permanent};
+use crate::central::asking::in_parts;
 use crate::central::client::encoded;
 use crate::central::settings::MOST_AT_ONCE;
 use crate::domain::{Quantity, Sku};
@@ -167,20 +168,9 @@ fn spelled_otherwise(sku: &Sku, rows: &[Product]) -> Found {
 /// Cuts a list of SKUs into parts that fit into one address. One with a comma goes alone: the store takes what is between
 /// commas as SKUs, and the whole as one as well.
 fn askable(skus: &[Sku]) -> Vec<&[Sku]> {
-    let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
-    let is_alone = |sku: &Sku| sku.as_str().contains(',');
-    for (place, sku) in skus.iter().enumerate() {
-        let size = encoded(sku.as_str()).len() + 1;
-        let after_one_alone = place > start && is_alone(&skus[place - 1]);
-        let full = bytes + size > LONGEST_LIST || place - start >= SKUS_ASKED;
-        if place > start && (full || is_alone(sku) || after_one_alone) {
-            parts.push(&skus[start..place]);
-            (start, bytes) = (place, 0);
-        }
-        bytes += size;
-    }
-    if start < skus.len() {
-        parts.push(&skus[start..]);
-    }
-    parts
+    let cost = |sku: &Sku| match sku.as_str().contains(',') {
+        true => LONGEST_LIST + 1,
+        false => encoded(sku.as_str()).len() + 1,
+    };
+    in_parts(skus, SKUS_ASKED, LONGEST_LIST, cost)
 }
